@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use switchboard_types::{AccountId, ProjectId};
 use zeroize::Zeroizing;
 
 use super::data::DataArgs;
@@ -47,7 +48,7 @@ pub(super) async fn run(args: AnswerArgs) -> Result<()> {
         .mode(0o600)
         .open(&args.out)
         .with_context(|| format!("cannot create {}", args.out.display()))?;
-    let answers = match read(config, &args.project, &args.account).await {
+    let answers = match read(config, &args.project.as_str().into(), &args.account.as_str().into()).await {
         Ok(answers) => answers,
         Err(error) => {
             drop(file);
@@ -67,7 +68,7 @@ pub(super) async fn run(args: AnswerArgs) -> Result<()> {
     ))
 }
 
-async fn read(config: Config, project: &str, account: &str) -> Result<Vec<Zeroizing<Vec<u8>>>> {
+async fn read(config: Config, project: &ProjectId, account: &AccountId) -> Result<Vec<Zeroizing<Vec<u8>>>> {
     let app = server::open_beside_a_server(config).await?;
     let read = app.credentials.read_unread(&Actor::cli(project), account).await;
     app.core.store.finish();

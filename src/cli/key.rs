@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use switchboard_store::api_keys::ApiKeyRow;
 use switchboard_store::organization_keys::OrganizationKeyRow;
+use switchboard_types::ProjectId;
 
 use super::data::DataArgs;
 use super::explain::explain;
@@ -94,7 +95,7 @@ impl OwnerArgs {
     }
 }
 
-fn actor(project_id: &str) -> Actor {
+fn actor(project_id: &ProjectId) -> Actor {
     Actor::cli(project_id)
 }
 
@@ -122,12 +123,12 @@ async fn create(name: &str, scope: KeyScope, common: CommonArgs) -> Result<()> {
     let app = common.data.manage(false)?;
     let (key, id, owner) = match common.owner.owner() {
         Owner::Project(project) => {
-            let made = app.keys.create_scoped_key(&actor(&project), name, &scope).await;
+            let made = app.keys.create_scoped_key(&actor(&project.as_str().into()), name, &scope).await;
             let (key, row) = made.map_err(|error| explain(&error))?;
             (key, row.id, ("project_id", project))
         }
         Owner::Organization(reach) => {
-            let made = app.keys.create_organization_key(&actor(""), name, &reach).await;
+            let made = app.keys.create_organization_key(&actor(&"".into()), name, &reach).await;
             let (key, row) = made.map_err(|error| explain(&error))?;
             let organization = app.projects.organization().await.map_err(|error| explain(&error))?;
             (key, row.id, ("organization_id", organization.id))
@@ -145,10 +146,10 @@ async fn list(common: CommonArgs) -> Result<()> {
     let app = common.data.manage(false)?;
     let keys: Vec<KeySummary> = match common.owner.owner() {
         Owner::Project(project) => {
-            if app.core.store.project(&project).await?.is_none() {
+            if app.core.store.project(&project.as_str().into()).await?.is_none() {
                 bail!("project {project:?} not found; `switchboard project list` shows the projects");
             }
-            app.core.store.api_keys(&project).await?.into_iter().map(KeySummary::from).collect()
+            app.core.store.api_keys(&project.as_str().into()).await?.into_iter().map(KeySummary::from).collect()
         }
         Owner::Organization(reach) => {
             let keys = app.keys.organization_keys(&reach).await.map_err(|error| explain(&error))?;
@@ -169,8 +170,8 @@ async fn revoke(id: &str, common: CommonArgs) -> Result<()> {
     let json = common.json;
     let app = common.data.manage(false)?;
     let revoked = match common.owner.owner() {
-        Owner::Project(project) => app.keys.revoke(&actor(&project), id).await,
-        Owner::Organization(reach) => app.keys.revoke_organization_key(&actor(""), &reach, id).await,
+        Owner::Project(project) => app.keys.revoke(&actor(&project.as_str().into()), id).await,
+        Owner::Organization(reach) => app.keys.revoke_organization_key(&actor(&"".into()), &reach, id).await,
     };
     revoked.map_err(|error| explain(&error))?;
     if json {

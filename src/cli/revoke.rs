@@ -45,7 +45,7 @@ pub(super) async fn run(args: RevokeArgs) -> Result<()> {
         user: args.user,
         ..CredentialFilter::default()
     };
-    let actor = Actor::cli(&args.project);
+    let actor = Actor::cli(&args.project.as_str().into());
     let queued = app.revocations.revoke_accounts(&actor, &filter).await;
     app.core.store.finish();
     let (job, accounts) = queued.map_err(|error| explain(&error))?;

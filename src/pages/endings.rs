@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use switchboard_types::ProjectId;
 use url::Url;
 
 use super::policy::{cookie, set_cookie};
@@ -84,7 +85,7 @@ pub async fn finish(app: &App, finished: Finished, attempt_id: Option<&str>, req
         let response = see_other(&format!("{}/link/done?link={link}", app.core.settings.public_url));
         return with_link_cookie(app, response, &finished);
     }
-    let back = match (finished.ending, finished.account_id.as_deref(), finished.project_id.as_deref()) {
+    let back = match (finished.ending, finished.account_id.as_ref(), finished.project_id.as_ref()) {
         (Ending::Connected, Some(account), Some(project)) => app_button(app, &finished, project, account).await,
         _ => None,
     };
@@ -104,7 +105,7 @@ enum ReturnMode {
 
 /// None for a URL that the project may have removed from its list (R08). `registered` is that list if it is
 /// already known.
-async fn return_mode(app: &App, project: &str, url: &str, registered: Option<&[String]>) -> Option<ReturnMode> {
+async fn return_mode(app: &App, project: &ProjectId, url: &str, registered: Option<&[String]>) -> Option<ReturnMode> {
     callback_url::check(url).ok()?;
     let read = match registered {
         Some(_) => Vec::new(),
@@ -119,7 +120,7 @@ async fn return_mode(app: &App, project: &str, url: &str, registered: Option<&[S
 }
 
 /// URL and label of the button for an account that is already connected.
-async fn app_button(app: &App, finished: &Finished, project: &str, account: &str) -> Option<(String, String)> {
+async fn app_button(app: &App, finished: &Finished, project: &ProjectId, account: &str) -> Option<(String, String)> {
     let url = finished.callback_url.as_deref()?;
     return_mode(app, project, url, finished.registered_urls.as_deref()).await?;
     let to = callback_url::with_outcome(url, "success", account, None)?;

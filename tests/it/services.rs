@@ -75,8 +75,8 @@ fn refresher(folder: &Path, clock: &ManualClock) -> (Arc<Refresher>, Arc<Credent
 fn account(clock: &ManualClock, credentials: &Credentials) -> AccountRow {
     let now = clock.now();
     let mut row = AccountRow {
-        id: "ca_1".to_owned(),
-        project_id: "pr_1".to_owned(),
+        id: "ca_1".into(),
+        project_id: "pr_1".into(),
         user_id: "u".to_owned(),
         toolkit: "github".to_owned(),
         auth_config_id: "ac_1".to_owned(),
@@ -89,10 +89,10 @@ fn account(clock: &ManualClock, credentials: &Credentials) -> AccountRow {
         acl: None,
         params: AccountParams::default().to_text(),
         credential_sealed: None,
-        credential_version: 1,
+        credential_version: switchboard_types::CredentialVersion(1),
         expires_at: Some(now + 3_600_000),
         issued_at: Some(now),
-        refresh_fence: 0,
+        refresh_fence: switchboard_types::Fence(0),
         refresh_lease_until: None,
         refresh_started_at: None,
         refresh_failures: 0,

@@ -1,5 +1,7 @@
 //! API keys. Only hashes are stored: found by hash, displayed by prefix.
 
+use switchboard_types::ProjectId;
+
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit, projects};
 
 /// A key as it is listed.
@@ -8,7 +10,7 @@ pub struct ApiKeyRow {
     /// `key_…`.
     pub id: String,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// Name given at creation.
     pub name: String,
     /// First characters of the key.
@@ -40,7 +42,7 @@ macro_rules! select {
 fn read(row: &Row<'_>) -> Result<ApiKeyRow, ReadError> {
     Ok(ApiKeyRow {
         id: row.text(0)?,
-        project_id: row.text(1)?,
+        project_id: row.id(1)?,
         name: row.text(2)?,
         prefix: row.text(3)?,
         created_at: row.int(4)?,
@@ -74,7 +76,7 @@ pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Unit {
 }
 
 /// Revokes a key that is not yet revoked.
-pub fn revoke(project: &str, id: &str, now: i64) -> Statement {
+pub fn revoke(project: &ProjectId, id: &str, now: i64) -> Statement {
     Statement::one(
         Refusal::ApiKeyNotFound,
         "UPDATE api_keys SET revoked_at = $3 WHERE project_id = $1 AND id = $2 AND revoked_at IS NULL",
@@ -83,7 +85,7 @@ pub fn revoke(project: &str, id: &str, now: i64) -> Statement {
 }
 
 /// Revokes every key of a project that is not yet revoked.
-pub fn revoke_of_project(project: &str, now: i64) -> Statement {
+pub fn revoke_of_project(project: &ProjectId, now: i64) -> Statement {
     Statement::any(
         "UPDATE api_keys SET revoked_at = $2 WHERE project_id = $1 AND revoked_at IS NULL",
         vec![project.into(), now.into()],
@@ -110,13 +112,13 @@ impl Store {
     }
 
     /// Keys of a project, oldest first.
-    pub async fn api_keys(&self, project: &str) -> Result<Vec<ApiKeyRow>, ReadError> {
+    pub async fn api_keys(&self, project: &ProjectId) -> Result<Vec<ApiKeyRow>, ReadError> {
         let sql = select!("WHERE project_id = $1 ORDER BY id LIMIT 1000");
         self.list(project, sql, vec![project.into()], read).await
     }
 
     /// One key of a project, in any state.
-    pub async fn api_key(&self, project: &str, id: &str) -> Result<Option<ApiKeyRow>, ReadError> {
+    pub async fn api_key(&self, project: &ProjectId, id: &str) -> Result<Option<ApiKeyRow>, ReadError> {
         self.one(select!("WHERE project_id = $1 AND id = $2"), &[project.into(), id.into()], read).await
     }
 }

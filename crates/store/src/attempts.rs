@@ -1,6 +1,8 @@
 //! Attempts: one run of a link through the provider. Found by the OAuth `state` of the callback, or, in the
 //! device flow (RFC 8628), by the time of the next poll.
 
+use switchboard_types::{AccountId, ProjectId};
+
 use crate::{ReadError, Refusal, Row, Statement, Store};
 
 /// An attempt.
@@ -9,11 +11,11 @@ pub struct AttemptRow {
     /// First part of the state.
     pub id: String,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// Its link.
     pub link_id: String,
     /// The account it connects.
-    pub account_id: String,
+    pub account_id: AccountId,
     /// The auth config it was started with.
     pub auth_config_id: String,
     /// The `updated_at` of that config when the attempt started.
@@ -137,9 +139,9 @@ macro_rules! select {
 fn read(row: &Row<'_>) -> Result<AttemptRow, ReadError> {
     Ok(AttemptRow {
         id: row.text(0)?,
-        project_id: row.text(1)?,
+        project_id: row.id(1)?,
         link_id: row.text(2)?,
-        account_id: row.text(3)?,
+        account_id: row.id(3)?,
         auth_config_id: row.text(4)?,
         auth_config_version: row.int(5)?,
         state_hash: row.blob(6)?,

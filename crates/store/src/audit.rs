@@ -1,5 +1,7 @@
 //! The audit log: who did what, written in the same unit as the change itself (R92).
 
+use switchboard_types::ProjectId;
+
 use crate::{ReadError, Refusal, Row, Statement, Store};
 
 /// One event. `detail` is JSON and never holds a secret.
@@ -8,7 +10,7 @@ pub struct AuditEvent {
     /// `evt_…`, time-ordered.
     pub id: String,
     /// Tenant; none for the installation itself.
-    pub project_id: Option<String>,
+    pub project_id: Option<ProjectId>,
     /// Milliseconds since 1970.
     pub at: i64,
     /// `key_…`, `link:lt_…`, `system` or `cli`.
@@ -60,7 +62,7 @@ pub fn insert(event: AuditEvent) -> Statement {
 pub(crate) fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
     Ok(AuditEvent {
         id: row.text(0)?,
-        project_id: row.opt_text(1)?,
+        project_id: row.opt_text(1)?.map(Into::into),
         at: row.int(2)?,
         actor: row.text(3)?,
         action: row.text(4)?,
@@ -76,7 +78,7 @@ impl Store {
     /// The newest events of one object, up to `limit`, oldest first.
     pub async fn newest_audit_events(
         &self,
-        project: &str,
+        project: &ProjectId,
         object: &str,
         limit: i64,
     ) -> Result<Vec<AuditEvent>, ReadError> {
@@ -96,7 +98,7 @@ impl Store {
     }
 
     /// Events of one object, oldest first, at most 1,000.
-    pub async fn audit_events(&self, project: &str, object: &str) -> Result<Vec<AuditEvent>, ReadError> {
+    pub async fn audit_events(&self, project: &ProjectId, object: &str) -> Result<Vec<AuditEvent>, ReadError> {
         self.list(
             project,
             format!("SELECT {COLUMNS} FROM audit_events WHERE project_id = $1 AND object = $2 ORDER BY id LIMIT 1000"),

@@ -1,6 +1,8 @@
 //! Segments of the audit log. Each authenticates the events of one project in a range of ids and links to the
 //! previous segment. Retention leaves a tombstone for what it drops.
 
+use switchboard_types::ProjectId;
+
 use crate::audit::{AuditEvent, COLUMNS, read as read_event};
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit, meta};
 
@@ -15,7 +17,7 @@ pub struct Segment {
     /// From 1, without gaps, over the whole installation.
     pub number: i64,
     /// Project of the events; `None` for those of the installation.
-    pub project_id: Option<String>,
+    pub project_id: Option<ProjectId>,
     /// First id, inclusive.
     pub from_id: String,
     /// Last id, exclusive.
@@ -151,7 +153,7 @@ fn read(row: &Row<'_>) -> Result<Segment, ReadError> {
     };
     Ok(Segment {
         number: row.int(0)?,
-        project_id: row.opt_text(1)?,
+        project_id: row.opt_text(1)?.map(Into::into),
         from_id: row.text(2)?,
         until_id: row.text(3)?,
         events: row.int(4)?,

@@ -6,7 +6,7 @@ mod list;
 pub use deletion::{delete, delete_unused, lock_for_deletion};
 pub use list::{AuthConfigFilter, CountedAuthConfig};
 
-use switchboard_types::Scheme;
+use switchboard_types::{ProjectId, Scheme};
 
 use crate::row::push_in;
 use crate::sqlite::Reading;
@@ -19,7 +19,7 @@ pub struct AuthConfigRow {
     /// `ac_…`.
     pub id: String,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// Toolkit slug.
     pub toolkit: String,
     /// Shown in lists.
@@ -168,7 +168,7 @@ pub fn insert_first_managed(config: &AuthConfigRow) -> Unit {
 
 /// Requires that an auth config is enabled, and keeps it so until the unit is committed. A unit that adds an account
 /// begins with this. Refused as `auth_config_gone` otherwise.
-pub(crate) fn require_enabled(project: &str, id: &str) -> Statement {
+pub(crate) fn require_enabled(project: &ProjectId, id: &str) -> Statement {
     Statement::lock(
         Refusal::AuthConfigGone,
         Parent::AuthConfig,
@@ -181,7 +181,7 @@ pub(crate) fn require_enabled(project: &str, id: &str) -> Statement {
 pub(crate) fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
     Ok(AuthConfigRow {
         id: row.text(0)?,
-        project_id: row.text(1)?,
+        project_id: row.id(1)?,
         toolkit: row.text(2)?,
         name: row.text(3)?,
         scheme: row.scheme(4)?,
@@ -222,7 +222,7 @@ impl Store {
     }
 
     /// One auth config of a project.
-    pub async fn auth_config(&self, project: &str, id: &str) -> Result<Option<AuthConfigRow>, ReadError> {
+    pub async fn auth_config(&self, project: &ProjectId, id: &str) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
             select!("WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL"),
             &[project.into(), id.into()],
@@ -235,7 +235,7 @@ impl Store {
     /// OAuth configs only if the operator still offers a client.
     pub async fn usable_auth_configs(
         &self,
-        project: &str,
+        project: &ProjectId,
         toolkit: &str,
         with_client: bool,
         limit: i64,
@@ -256,7 +256,7 @@ impl Store {
     /// The newest of these with the given scheme.
     pub async fn usable_auth_config_of_scheme(
         &self,
-        project: &str,
+        project: &ProjectId,
         toolkit: &str,
         scheme: Scheme,
         with_client: bool,
@@ -275,7 +275,7 @@ impl Store {
     }
 
     /// The schemes of a toolkit that have a managed auth config, including disabled ones.
-    pub async fn managed_schemes(&self, project: &str, toolkit: &str) -> Result<Vec<String>, ReadError> {
+    pub async fn managed_schemes(&self, project: &ProjectId, toolkit: &str) -> Result<Vec<String>, ReadError> {
         self.few(
             "SELECT DISTINCT scheme FROM auth_configs
              WHERE project_id = $1 AND toolkit = $2 AND is_managed = 1 AND deleted_at IS NULL LIMIT 100",
@@ -288,7 +288,7 @@ impl Store {
     /// The newest managed auth config of a toolkit, of one scheme or any, including disabled ones.
     pub async fn managed_auth_config(
         &self,
-        project: &str,
+        project: &ProjectId,
         toolkit: &str,
         scheme: Option<Scheme>,
     ) -> Result<Option<AuthConfigRow>, ReadError> {
@@ -304,7 +304,11 @@ impl Store {
     }
 
     /// Auth configs of a project by id. Missing ones are omitted.
-    pub async fn auth_configs_by_id(&self, project: &str, ids: &[String]) -> Result<Vec<AuthConfigRow>, ReadError> {
+    pub async fn auth_configs_by_id(
+        &self,
+        project: &ProjectId,
+        ids: &[String],
+    ) -> Result<Vec<AuthConfigRow>, ReadError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -316,7 +320,7 @@ impl Store {
 /// Auth configs of a project by id, within a scan. Missing and unreadable ones are omitted.
 pub(crate) fn read_by_id(
     reading: &Reading<'_>,
-    project: &str,
+    project: &ProjectId,
     ids: &[String],
 ) -> Result<Vec<AuthConfigRow>, ReadError> {
     if ids.is_empty() {
@@ -326,7 +330,7 @@ pub(crate) fn read_by_id(
     reading.all_consistent(&sql, &args, read)
 }
 
-fn by_id(project: &str, ids: &[String]) -> (String, Vec<Value>) {
+fn by_id(project: &ProjectId, ids: &[String]) -> (String, Vec<Value>) {
     let mut args: Vec<Value> = vec![project.into()];
     let mut sql = select!("WHERE project_id = $1 AND deleted_at IS NULL").to_owned();
     push_in(&mut sql, &mut args, "id", ids);

@@ -3,6 +3,8 @@
 //! Triggers maintain them in the transaction of each change (`migrations/`): `account_counts` by auth config
 //! and account type, `counts` for totals.
 
+use switchboard_types::ProjectId;
+
 use crate::row::push_in;
 use crate::sqlite::Reading;
 use crate::{COUNT_LIMIT, ReadError, Value};
@@ -15,12 +17,12 @@ pub(crate) const ENABLED_AUTH_CONFIGS: &str = "enabled_auth_configs";
 pub(crate) const DISABLED_AUTH_CONFIGS: &str = "disabled_auth_configs";
 
 /// Reads one counter.
-pub(crate) fn read(reading: &Reading<'_>, project: &str, counter: &str) -> Result<i64, ReadError> {
+pub(crate) fn read(reading: &Reading<'_>, project: &ProjectId, counter: &str) -> Result<i64, ReadError> {
     reading.count("SELECT number FROM counts WHERE project_id = $1 AND what = $2", &[project.into(), counter.into()])
 }
 
 /// Reads the sum of some counters.
-pub(crate) fn read_sum(reading: &Reading<'_>, project: &str, counters: &[String]) -> Result<i64, ReadError> {
+pub(crate) fn read_sum(reading: &Reading<'_>, project: &ProjectId, counters: &[String]) -> Result<i64, ReadError> {
     let mut sql = "SELECT SUM(number) FROM counts WHERE project_id = $1".to_owned();
     let mut args: Vec<Value> = vec![project.into()];
     push_in(&mut sql, &mut args, "what", counters);

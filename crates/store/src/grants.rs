@@ -4,6 +4,8 @@
 //! as digests. It is written in the unit that connects the account. Rows of accounts without a credential are
 //! ignored.
 
+use switchboard_types::{AccountId, ProjectId};
+
 use crate::{ReadError, Statement, Store};
 
 /// Live accounts of a client with a credential, except one.
@@ -27,7 +29,7 @@ pub struct GrantKey {
 }
 
 /// Records the grant of an account's token. `name` distinguishes several tokens.
-pub fn insert(project: &str, account: &str, name: &str, key: &GrantKey) -> Statement {
+pub fn insert(project: &ProjectId, account: &AccountId, name: &str, key: &GrantKey) -> Statement {
     Statement::any(
         "INSERT INTO account_grants (account_id, name, project_id, client_key, grant_key) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (account_id, name) DO UPDATE SET client_key = excluded.client_key, grant_key = excluded.grant_key",
@@ -49,7 +51,7 @@ impl Store {
     }
 
     /// Whether a grant is recorded for the account, that is, whether it was connected before.
-    pub async fn has_recorded_grant(&self, account: &str) -> Result<bool, ReadError> {
+    pub async fn has_recorded_grant(&self, account: &AccountId) -> Result<bool, ReadError> {
         let sql = "SELECT name FROM account_grants WHERE account_id = $1 LIMIT 1";
         Ok(self.one(sql, &[account.into()], |row| row.text(0)).await?.is_some())
     }

@@ -1,5 +1,7 @@
 //! Idempotency keys (R68): the response of a request, stored for 24 hours together with its effect.
 
+use switchboard_types::ProjectId;
+
 use crate::{ReadError, Refusal, Statement, Store};
 
 /// A stored response.
@@ -16,7 +18,7 @@ pub struct IdempotencyRow {
 }
 
 /// Stores a response. Refused as `idempotency_key_used` when the key exists.
-pub fn insert(project: &str, key: &str, row: IdempotencyRow) -> Statement {
+pub fn insert(project: &ProjectId, key: &str, row: IdempotencyRow) -> Statement {
     Statement::one(
         Refusal::IdempotencyKeyUsed,
         "INSERT INTO idempotency_keys (project_id, key, request_hash, status, response_sealed, created_at)
@@ -34,7 +36,7 @@ pub fn insert(project: &str, key: &str, row: IdempotencyRow) -> Statement {
 
 impl Store {
     /// The stored response of a key.
-    pub async fn idempotency(&self, project: &str, key: &str) -> Result<Option<IdempotencyRow>, ReadError> {
+    pub async fn idempotency(&self, project: &ProjectId, key: &str) -> Result<Option<IdempotencyRow>, ReadError> {
         self.one(
             "SELECT request_hash, status, response_sealed, created_at FROM idempotency_keys
              WHERE project_id = $1 AND key = $2",

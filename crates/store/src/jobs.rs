@@ -11,6 +11,8 @@ mod status;
 
 pub use status::{FailedJob, JobCounts};
 
+use switchboard_types::{Fence, ProjectId};
+
 use crate::row::push_not_in;
 use crate::{ReadError, Refusal, Row, Statement, Store, Value};
 
@@ -41,7 +43,7 @@ pub struct NewJob<'a> {
     /// Id of the row that holds its payload; unique within the kind.
     pub key: &'a str,
     /// Owner.
-    pub project: &'a str,
+    pub project: &'a ProjectId,
     /// A slow lane does not delay the others: the number of its jobs that run at once is limited.
     pub lane: &'a str,
     /// No run before this time, in milliseconds since 1970, as all times here.
@@ -58,13 +60,13 @@ pub struct JobRow {
     /// Id of the row that holds its payload.
     pub key: String,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// What its concurrency is limited by.
     pub lane: String,
     /// Number of runs, including one in progress.
     pub tries: i64,
     /// Grows with each lease.
-    pub fence: i64,
+    pub fence: Fence,
     /// Creation.
     pub created_at: i64,
 }
@@ -75,7 +77,7 @@ pub struct JobRow {
 pub struct JobLease {
     kind: JobKind,
     key: String,
-    fence: i64,
+    fence: Fence,
 }
 
 /// Adds a job.
@@ -103,7 +105,7 @@ pub fn lease(job: &JobRow, now: i64, until: i64) -> (Statement, JobLease) {
          WHERE kind = $1 AND key = $2 AND fence = $3 AND run_at <= $4",
         vec![job.kind.as_str().into(), (&job.key).into(), job.fence.into(), now.into(), until.into()],
     );
-    (statement, JobLease { kind: job.kind, key: job.key.clone(), fence: job.fence + 1 })
+    (statement, JobLease { kind: job.kind, key: job.key.clone(), fence: job.fence.next() })
 }
 
 /// Ends a run that failed: the job runs again at `run_at`. `detail` says why, without secrets. Refused as
@@ -146,10 +148,10 @@ impl Store {
             Ok(JobRow {
                 kind,
                 key: row.text(0)?,
-                project_id: row.text(1)?,
+                project_id: row.id(1)?,
                 lane: row.text(2)?,
                 tries: row.int(3)?,
-                fence: row.int(4)?,
+                fence: Fence(row.int(4)?),
                 created_at: row.int(5)?,
             })
         };

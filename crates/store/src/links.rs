@@ -1,6 +1,6 @@
 //! Links: one offer, to one user, to connect one account.
 
-use switchboard_types::LinkOutcome;
+use switchboard_types::{AccountId, LinkOutcome, ProjectId};
 
 use crate::unit::{Lock, Parent};
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit, attempts, revocations, verifications};
@@ -11,9 +11,9 @@ pub struct LinkRow {
     /// First part of the token.
     pub id: String,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// The account it connects.
-    pub account_id: String,
+    pub account_id: AccountId,
     /// SHA-256 of the token.
     pub token_hash: Vec<u8>,
     /// Where to redirect the browser afterwards.
@@ -99,11 +99,11 @@ pub struct NewLink<'a> {
     /// First part of the token.
     pub id: &'a str,
     /// Owner.
-    pub project_id: &'a str,
+    pub project_id: &'a ProjectId,
     /// Session in which it was created, if any.
     pub session_id: Option<&'a str>,
     /// The account it connects.
-    pub account_id: &'a str,
+    pub account_id: &'a AccountId,
     /// SHA-256 of the token.
     pub token_hash: [u8; 32],
     /// Where to redirect the browser afterwards.
@@ -281,7 +281,7 @@ macro_rules! end_links {
 
 /// Ends the open link of an account that is being deleted, with its attempts and verifications, so that
 /// nothing sealed remains. The unit begins with a change of the account, or with [`crate::accounts::lock_for_link`].
-pub fn end_of_account(project: &str, account: &str, outcome: LinkOutcome, now: i64) -> Unit {
+pub fn end_of_account(project: &ProjectId, account: &AccountId, outcome: LinkOutcome, now: i64) -> Unit {
     end_links!(
         "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND id = $2
             /* guarded by: exclusive lock connected_accounts */)",
@@ -293,12 +293,12 @@ pub fn end_of_account(project: &str, account: &str, outcome: LinkOutcome, now: i
 }
 
 /// The same for one link.
-pub(crate) fn end_one(project: &str, link: &str, outcome: LinkOutcome, now: i64) -> Unit {
+pub(crate) fn end_one(project: &ProjectId, link: &str, outcome: LinkOutcome, now: i64) -> Unit {
     end_links!("(SELECT id FROM links WHERE project_id = $1 AND id = $2)", project, link, outcome, now)
 }
 
 /// The same for all accounts of an auth config. The unit begins with [`crate::auth_configs::lock_for_deletion`].
-pub fn end_of_auth_config(project: &str, auth_config: &str, outcome: LinkOutcome, now: i64) -> Unit {
+pub fn end_of_auth_config(project: &ProjectId, auth_config: &str, outcome: LinkOutcome, now: i64) -> Unit {
     end_links!(
         "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL
             /* guarded by: exclusive lock auth_configs, exclusive lock connected_accounts */)",
@@ -310,7 +310,12 @@ pub fn end_of_auth_config(project: &str, auth_config: &str, outcome: LinkOutcome
 }
 
 /// The same for the first 100 accounts, as [`crate::accounts::delete_batch_of_auth_config`] selects them.
-pub(crate) fn end_batch_of_auth_config(project: &str, auth_config: &str, with_credentials: bool, now: i64) -> Unit {
+pub(crate) fn end_batch_of_auth_config(
+    project: &ProjectId,
+    auth_config: &str,
+    with_credentials: bool,
+    now: i64,
+) -> Unit {
     if with_credentials {
         end_links!(
             "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
@@ -357,8 +362,8 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
     let (purpose, choice) = row.word(9, parse_purpose)?;
     Ok(LinkRow {
         id: row.text(0)?,
-        project_id: row.text(1)?,
-        account_id: row.text(2)?,
+        project_id: row.id(1)?,
+        account_id: row.id(2)?,
         token_hash: row.blob(3)?,
         callback_url: row.opt_text(4)?,
         expires_at: row.int(5)?,

@@ -5,7 +5,7 @@
 //! enough not to delay other writes. A mark on the project records when nothing is left, so that any server
 //! can continue where another stopped.
 
-use switchboard_types::LinkOutcome;
+use switchboard_types::{LinkOutcome, ProjectId};
 
 use crate::unit::{Lock, Parent};
 use crate::{ReadError, Refusal, Statement, Store, Unit, links};
@@ -17,13 +17,13 @@ pub const BATCH: usize = 500;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedProject {
     /// `pr_…`.
-    pub id: String,
+    pub id: ProjectId,
     /// Its credentials must be revoked at their providers.
     pub revokes: bool,
 }
 
 /// Closes a live project and invalidates its keys. Refused as `project_not_found` otherwise.
-pub fn close(project: &str, revokes: bool, now: i64) -> Unit {
+pub fn close(project: &ProjectId, revokes: bool, now: i64) -> Unit {
     Unit::new()
         .with(Statement::one(
             Refusal::ProjectNotFound,
@@ -36,12 +36,12 @@ pub fn close(project: &str, revokes: bool, now: i64) -> Unit {
 }
 
 /// Ends an open link with its attempts and verifications.
-pub fn end_link(project: &str, link: &str, now: i64) -> Unit {
+pub fn end_link(project: &ProjectId, link: &str, now: i64) -> Unit {
     links::end_one(project, link, LinkOutcome::Deleted, now)
 }
 
 /// Ends [`BATCH`] live sessions.
-pub fn end_sessions(project: &str, now: i64) -> Statement {
+pub fn end_sessions(project: &ProjectId, now: i64) -> Statement {
     batch(
         "UPDATE sessions SET deleted_at = $2, updated_at = $2
          WHERE deleted_at IS NULL
@@ -53,7 +53,7 @@ pub fn end_sessions(project: &str, now: i64) -> Statement {
 }
 
 /// Ends [`BATCH`] live accounts and erases their credentials.
-pub fn end_accounts(project: &str, now: i64) -> Statement {
+pub fn end_accounts(project: &ProjectId, now: i64) -> Statement {
     batch(
         "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, credential_sealed = NULL,
            params = '{}', identity_id = NULL,
@@ -67,7 +67,7 @@ pub fn end_accounts(project: &str, now: i64) -> Statement {
 }
 
 /// Ends [`BATCH`] live accounts without a credential.
-pub fn end_accounts_without_credential(project: &str, now: i64) -> Statement {
+pub fn end_accounts_without_credential(project: &ProjectId, now: i64) -> Statement {
     batch(
         "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, params = '{}', identity_id = NULL,
            refresh_fence = refresh_fence + 1
@@ -82,7 +82,7 @@ pub fn end_accounts_without_credential(project: &str, now: i64) -> Statement {
 
 /// Ends [`BATCH`] auth configs whose accounts have no credential. The last statement ends them. Few accounts live
 /// when this is called, so that locking those without a credential costs little.
-pub fn end_auth_configs(project: &str, now: i64) -> Unit {
+pub fn end_auth_configs(project: &ProjectId, now: i64) -> Unit {
     let end = batch(
         "UPDATE auth_configs SET deleted_at = $2, updated_at = $2, credentials_sealed = NULL, shared_sealed = NULL
          WHERE deleted_at IS NULL
@@ -110,7 +110,7 @@ pub fn end_auth_configs(project: &str, now: i64) -> Unit {
 }
 
 /// Deletes [`BATCH`] idempotency keys.
-pub fn forget_idempotency_keys(project: &str) -> Statement {
+pub fn forget_idempotency_keys(project: &ProjectId) -> Statement {
     Statement::any(
         "DELETE FROM idempotency_keys WHERE project_id = $1
            AND key IN (SELECT key FROM idempotency_keys WHERE project_id = $1 LIMIT 500)
@@ -121,7 +121,7 @@ pub fn forget_idempotency_keys(project: &str) -> Statement {
 
 /// Marks a deleted project as empty. Refused as `project_not_empty` if it still contains live rows, or is
 /// marked already. Whatever adds a session or auth config locks the project, and an account its auth config.
-pub fn mark_empty(project: &str, now: i64) -> Unit {
+pub fn mark_empty(project: &ProjectId, now: i64) -> Unit {
     let lock = Statement::lock(
         Refusal::ProjectNotEmpty,
         Parent::Project,
@@ -143,7 +143,7 @@ pub fn mark_empty(project: &str, now: i64) -> Unit {
 }
 
 /// A statement with the project (`$1`) and the time (`$2`) as arguments.
-fn batch(sql: &'static str, project: &str, now: i64) -> Statement {
+fn batch(sql: &'static str, project: &ProjectId, now: i64) -> Statement {
     Statement::any(sql, vec![project.into(), now.into()])
 }
 
@@ -155,14 +155,14 @@ impl Store {
             "SELECT id, revokes_on_delete FROM projects WHERE deleted_at IS NOT NULL AND emptied_at IS NULL
              ORDER BY id LIMIT $1",
             vec![limit.into()],
-            |row| Ok(ClosedProject { id: row.text(0)?, revokes: row.flag(1)? }),
+            |row| Ok(ClosedProject { id: row.id(0)?, revokes: row.flag(1)? }),
         )
         .await
     }
 
     /// Open links of a project, at most `limit`. Scans the open links of all projects, which are few since
     /// links expire.
-    pub async fn open_links_of_project(&self, project: &str, limit: i64) -> Result<Vec<String>, ReadError> {
+    pub async fn open_links_of_project(&self, project: &ProjectId, limit: i64) -> Result<Vec<String>, ReadError> {
         self.list(
             project,
             "SELECT id FROM links WHERE finished_at IS NULL AND expires_at > 0 AND project_id = $1 LIMIT $2",

@@ -1,5 +1,7 @@
 //! Projects: the tenants. Every other object belongs to one.
 
+use switchboard_types::ProjectId;
+
 use crate::unit::{Lock, Parent};
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, counts};
 
@@ -7,7 +9,7 @@ use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, S
 #[derive(Clone, Debug)]
 pub struct Project {
     /// `pr_…`.
-    pub id: String,
+    pub id: ProjectId,
     /// Shown on connect pages unless the settings override it.
     pub name: String,
     /// JSON: registered callback URLs and switches.
@@ -32,7 +34,7 @@ pub(crate) const SELECT_LIVE: &str = select!("WHERE deleted_at IS NULL");
 
 pub(crate) fn read(row: &Row<'_>) -> Result<Project, ReadError> {
     Ok(Project {
-        id: row.text(0)?,
+        id: row.id(0)?,
         name: row.text(1)?,
         settings: row.text(2)?,
         created_at: row.int(3)?,
@@ -57,7 +59,7 @@ pub fn insert(project: &Project) -> Statement {
 
 /// Requires that a project is not deleted, and keeps it so until the unit is committed. A unit that adds an object
 /// to a project begins with this. Refused as `project_gone` otherwise.
-pub fn require_live(id: &str) -> Statement {
+pub fn require_live(id: &ProjectId) -> Statement {
     Statement::lock(
         Refusal::ProjectGone,
         Parent::Project,
@@ -69,7 +71,7 @@ pub fn require_live(id: &str) -> Statement {
 
 /// The same, while no other unit adds an object to the project. For a condition over all of them; a unit that needs
 /// this is rare.
-pub(crate) fn lock_live(id: &str) -> Statement {
+pub(crate) fn lock_live(id: &ProjectId) -> Statement {
     Statement::lock(
         Refusal::ProjectGone,
         Parent::Project,
@@ -80,7 +82,7 @@ pub(crate) fn lock_live(id: &str) -> Statement {
 }
 
 /// Replaces the settings that were read. Refused if they changed since.
-pub fn set_settings(id: &str, read: &str, new: &str, now: i64) -> Statement {
+pub fn set_settings(id: &ProjectId, read: &str, new: &str, now: i64) -> Statement {
     Statement::one(
         Refusal::ProjectChanged,
         "UPDATE projects SET settings = $3, updated_at = $4 WHERE id = $1 AND settings = $2 AND deleted_at IS NULL",
@@ -90,7 +92,7 @@ pub fn set_settings(id: &str, read: &str, new: &str, now: i64) -> Statement {
 
 impl Store {
     /// One live project.
-    pub async fn project(&self, id: &str) -> Result<Option<Project>, ReadError> {
+    pub async fn project(&self, id: &ProjectId) -> Result<Option<Project>, ReadError> {
         self.one(select!("WHERE id = $1 AND deleted_at IS NULL"), &[id.into()], read).await
     }
 
@@ -102,7 +104,7 @@ impl Store {
     /// One page of live projects, newest first, and the number of all.
     pub async fn projects_page(&self, page: PageQuery) -> Result<ListPage<Project>, ReadError> {
         self.scan("", move |reading| {
-            let total = counts::read(reading, "", counts::PROJECTS)?;
+            let total = counts::read(reading, &ProjectId::default(), counts::PROJECTS)?;
             let sql = select!("WHERE deleted_at IS NULL AND ($1 = '' OR id < $1) ORDER BY id DESC LIMIT $2 OFFSET $3");
             let after = page.after().map_or("", |position| position.id.as_str());
             let args = [after.into(), (page.limit + 1).into(), page.skip().into()];

@@ -1,7 +1,7 @@
 //! Values sealed by an earlier version, with less associated data. Found in key order and replaced if
 //! unchanged since they were read. Used only at startup, before any request is served.
 
-use switchboard_types::Scheme;
+use switchboard_types::{AccountId, ProjectId, Scheme};
 
 use crate::accounts::AccountType;
 use crate::{ReadError, Row, Statement, Store, Value};
@@ -28,9 +28,9 @@ pub type RowKey = (String, String);
 #[derive(Clone, Debug)]
 pub struct SealedAccount {
     /// `ca_…`.
-    pub id: String,
+    pub id: AccountId,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// The project's end user.
     pub user_id: String,
     /// Toolkit slug.
@@ -112,8 +112,8 @@ impl Store {
              FROM connected_accounts WHERE id > $1 AND substr(credential_sealed, 1, 1) = $2 ORDER BY id LIMIT $3";
         let read = |row: &Row<'_>| {
             Ok(SealedAccount {
-                id: row.text(0)?,
-                project_id: row.text(1)?,
+                id: row.id(0)?,
+                project_id: row.id(1)?,
                 user_id: row.text(2)?,
                 toolkit: row.text(3)?,
                 auth_config_id: row.text(4)?,

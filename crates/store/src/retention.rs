@@ -3,6 +3,8 @@
 //!
 //! The audit log is deleted in whole segments (`audit_segments.rs`).
 
+use switchboard_types::{AccountId, ProjectId};
+
 use crate::{ReadError, Refusal, Statement, Store, Unit};
 
 /// Rows per batch, unless stated otherwise.
@@ -93,7 +95,7 @@ pub fn idempotency_keys(before: i64) -> Unit {
 
 /// Deletes an account that was never connected and whose link ended before a time. Refused as
 /// `account_changed` when it is being connected again.
-pub fn unconnected_account(project: &str, id: &str, before: i64, now: i64) -> Statement {
+pub fn unconnected_account(project: &ProjectId, id: &str, before: i64, now: i64) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET deleted_at = $4, updated_at = $4, params = '{}', identity_id = NULL,
@@ -114,14 +116,18 @@ fn unit<const N: usize>(statements: [&'static str; N], before: i64, batch: usize
 impl Store {
     /// Project and id of accounts that were never connected and whose links ended before a time, oldest
     /// first.
-    pub async fn unconnected_accounts(&self, before: i64, limit: i64) -> Result<Vec<(String, String)>, ReadError> {
+    pub async fn unconnected_accounts(
+        &self,
+        before: i64,
+        limit: i64,
+    ) -> Result<Vec<(ProjectId, AccountId)>, ReadError> {
         self.list(
             "",
             "SELECT project_id, id FROM connected_accounts
              WHERE connected_at IS NULL AND deleted_at IS NULL AND status IN ('FAILED', 'EXPIRED') AND updated_at < $1
              ORDER BY updated_at LIMIT $2",
             vec![before.into(), limit.into()],
-            |row| Ok((row.text(0)?, row.text(1)?)),
+            |row| Ok((row.id(0)?, row.id(1)?)),
         )
         .await
     }

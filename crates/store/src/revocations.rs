@@ -17,7 +17,7 @@ pub use conditional::{
 pub use counts::RevocationCounts;
 use counts::read_counts;
 
-use switchboard_types::Scheme;
+use switchboard_types::{AccountId, ProjectId, Scheme};
 
 use crate::jobs::{self, JobKind, NewJob};
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value};
@@ -77,9 +77,9 @@ pub struct RevocationRow {
     /// `rvj_…`: what one request revokes.
     pub job_id: String,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// The account that held the credential.
-    pub account_id: String,
+    pub account_id: AccountId,
     /// Toolkit slug.
     pub toolkit: String,
     /// The auth config of that account.
@@ -183,7 +183,7 @@ pub struct FinishedRevocation {
 }
 
 /// Stores the outcome of a revocation and erases its material, in the unit that ends its job.
-pub fn finish(project: &str, id: &str, finished: &FinishedRevocation) -> Statement {
+pub fn finish(project: &ProjectId, id: &str, finished: &FinishedRevocation) -> Statement {
     Statement::one(
         Refusal::RevocationFinished,
         "UPDATE revocations SET outcome = $4, tokens = $5, detail = $6, finished_at = $7, material_sealed = NULL,
@@ -203,7 +203,7 @@ pub fn finish(project: &str, id: &str, finished: &FinishedRevocation) -> Stateme
 }
 
 /// Stores which tokens are revoked so far (a JSON list), in the unit that reschedules the job.
-pub fn record_tokens(project: &str, id: &str, tokens: &str) -> Statement {
+pub fn record_tokens(project: &ProjectId, id: &str, tokens: &str) -> Statement {
     Statement::one(
         Refusal::RevocationFinished,
         "UPDATE revocations SET tokens = $3 WHERE id = $2 AND project_id = $1 AND outcome IS NULL",
@@ -224,8 +224,8 @@ fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
     Ok(RevocationRow {
         id: row.text(0)?,
         job_id: row.text(1)?,
-        project_id: row.text(2)?,
-        account_id: row.text(3)?,
+        project_id: row.id(2)?,
+        account_id: row.id(3)?,
         toolkit: row.text(4)?,
         auth_config_id: row.text(5)?,
         scheme: row.scheme(16)?,
@@ -242,14 +242,14 @@ fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
 
 impl Store {
     /// One revocation of a project.
-    pub async fn revocation(&self, project: &str, id: &str) -> Result<Option<RevocationRow>, ReadError> {
+    pub async fn revocation(&self, project: &ProjectId, id: &str) -> Result<Option<RevocationRow>, ReadError> {
         self.one(select!("r.id = $2 AND r.project_id = $1"), &[project.into(), id.into()], read).await
     }
 
     /// One page of a job's revocations, oldest first, and the counts of all; all zero for an unknown job.
     pub async fn revocations(
         &self,
-        project: &str,
+        project: &ProjectId,
         job: &str,
         page: PageQuery,
     ) -> Result<(ListPage<RevocationRow>, RevocationCounts), ReadError> {
@@ -267,7 +267,7 @@ impl Store {
     }
 
     /// The job of the conditional revocations of an account; `None` if there are none.
-    pub async fn conditional_job(&self, project: &str, account: &str) -> Result<Option<String>, ReadError> {
+    pub async fn conditional_job(&self, project: &ProjectId, account: &AccountId) -> Result<Option<String>, ReadError> {
         self.one(
             "SELECT job_id FROM revocations
              WHERE project_id = $1 AND account_id = $2 AND promised_for IS NOT NULL AND outcome IS NULL
@@ -279,7 +279,11 @@ impl Store {
     }
 
     /// The newest job that revokes a credential of an account.
-    pub async fn revocation_job_of_account(&self, project: &str, account: &str) -> Result<Option<String>, ReadError> {
+    pub async fn revocation_job_of_account(
+        &self,
+        project: &ProjectId,
+        account: &AccountId,
+    ) -> Result<Option<String>, ReadError> {
         self.one(
             "SELECT job_id FROM revocations WHERE project_id = $1 AND account_id = $2 ORDER BY id DESC LIMIT 1",
             &[project.into(), account.into()],

@@ -61,6 +61,11 @@ impl<'a> Row<'a> {
         self.get(column)
     }
 
+    /// Id column.
+    pub fn id<T: From<String>>(&self, column: usize) -> Result<T, ReadError> {
+        self.text(column).map(Into::into)
+    }
+
     /// Text column that may be NULL.
     pub fn opt_text(&self, column: usize) -> Result<Option<String>, ReadError> {
         self.get(column)

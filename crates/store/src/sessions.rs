@@ -1,5 +1,7 @@
 //! Tool router sessions: a user id and a policy, with the history of policies.
 
+use switchboard_types::ProjectId;
+
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value, projects};
 
 /// A session that was not deleted.
@@ -8,7 +10,7 @@ pub struct SessionRow {
     /// `trs_…`.
     pub id: String,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// The project's end user.
     pub user_id: String,
     /// JSON of the policy.
@@ -38,7 +40,7 @@ pub fn insert(session: &SessionRow) -> Unit {
 }
 
 /// Deletes a session. Refused when it is already deleted.
-pub fn delete(project: &str, id: &str, now: i64) -> Statement {
+pub fn delete(project: &ProjectId, id: &str, now: i64) -> Statement {
     Statement::one(
         Refusal::SessionNotFound,
         "UPDATE sessions SET deleted_at = $3, updated_at = $3 WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
@@ -65,7 +67,7 @@ pub const HISTORY_BYTES: i64 = 1 << 20;
 /// Replaces the policy with version `version` and moves it to the session's history. The history keeps at
 /// most `max_versions` versions and [`HISTORY_BYTES`], and always the newest one. Refused as
 /// `session_changed` if the session has another version or is gone.
-pub fn change(project: &str, id: &str, version: i64, config: &str, max_versions: i64, now: i64) -> Unit {
+pub fn change(project: &ProjectId, id: &str, version: i64, config: &str, max_versions: i64, now: i64) -> Unit {
     Unit::new()
         .with(Statement::one(
             Refusal::SessionChanged,
@@ -100,7 +102,7 @@ fn read_version(row: &Row<'_>) -> Result<SessionVersion, ReadError> {
 fn read(row: &Row<'_>) -> Result<SessionRow, ReadError> {
     Ok(SessionRow {
         id: row.text(0)?,
-        project_id: row.text(1)?,
+        project_id: row.id(1)?,
         user_id: row.text(2)?,
         config: row.text(3)?,
         config_version: row.int(4)?,
@@ -110,7 +112,7 @@ fn read(row: &Row<'_>) -> Result<SessionRow, ReadError> {
 
 impl Store {
     /// One live session of a project.
-    pub async fn session(&self, project: &str, id: &str) -> Result<Option<SessionRow>, ReadError> {
+    pub async fn session(&self, project: &ProjectId, id: &str) -> Result<Option<SessionRow>, ReadError> {
         self.one(
             "SELECT id, project_id, user_id, config, config_version, created_at FROM sessions
              WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
@@ -123,7 +125,7 @@ impl Store {
     /// One page of the policy versions of a live session, newest first, and their number.
     pub async fn session_versions(
         &self,
-        project: &str,
+        project: &ProjectId,
         id: &str,
         page: PageQuery,
     ) -> Result<ListPage<SessionVersion>, ReadError> {

@@ -1,6 +1,6 @@
 //! A write as data: statements, arguments and required results.
 
-use switchboard_types::{Reason, Scheme};
+use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason, Scheme};
 
 use crate::Refusal;
 
@@ -44,6 +44,36 @@ impl From<String> for Value {
 impl From<&String> for Value {
     fn from(value: &String) -> Self {
         Self::Text(value.clone())
+    }
+}
+
+macro_rules! id_values {
+    ($($name:ident),*) => {$(
+        impl From<&$name> for Value {
+            fn from(id: &$name) -> Self {
+                Self::Text(id.to_string())
+            }
+        }
+
+        impl From<$name> for Value {
+            fn from(id: $name) -> Self {
+                Self::Text(id.into())
+            }
+        }
+    )*};
+}
+
+id_values!(AccountId, ProjectId);
+
+impl From<Fence> for Value {
+    fn from(fence: Fence) -> Self {
+        Self::Int(fence.0)
+    }
+}
+
+impl From<CredentialVersion> for Value {
+    fn from(version: CredentialVersion) -> Self {
+        Self::Int(version.0)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Responses of token endpoints that could not be parsed. They are stored sealed for some days: a code and
 //! most refresh tokens work only once, and the response may contain the tokens issued for them.
 
+use switchboard_types::{AccountId, ProjectId};
+
 use crate::unit::Parent;
 use crate::{ReadError, Row, Statement, Store, Unit};
 
@@ -13,9 +15,9 @@ pub struct UnreadAnswerRow {
     /// Identifier.
     pub id: String,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// The account that requested it.
-    pub account_id: String,
+    pub account_id: AccountId,
     /// Sealed.
     pub answer_sealed: Vec<u8>,
     /// Milliseconds since 1970.
@@ -51,7 +53,7 @@ pub fn insert(answer: &UnreadAnswerRow) -> Unit {
 }
 
 /// Deletes the responses of an account.
-pub fn delete_of_account(project: &str, account: &str) -> Statement {
+pub fn delete_of_account(project: &ProjectId, account: &AccountId) -> Statement {
     Statement::any(
         "DELETE FROM unread_answers WHERE account_id = $2 AND project_id = $1",
         vec![project.into(), account.into()],
@@ -59,7 +61,7 @@ pub fn delete_of_account(project: &str, account: &str) -> Statement {
 }
 
 /// Deletes the responses of an auth config's accounts.
-pub fn delete_of_auth_config(project: &str, auth_config: &str) -> Statement {
+pub fn delete_of_auth_config(project: &ProjectId, auth_config: &str) -> Statement {
     Statement::any(
         "DELETE FROM unread_answers WHERE project_id = $1 AND account_id IN
            (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL)
@@ -70,7 +72,7 @@ pub fn delete_of_auth_config(project: &str, auth_config: &str) -> Statement {
 
 /// Deletes the responses of the first 100 accounts, as [`crate::accounts::delete_batch_of_auth_config`]
 /// selects them.
-pub(crate) fn delete_batch_of_auth_config(project: &str, auth_config: &str, with_credentials: bool) -> Statement {
+pub(crate) fn delete_batch_of_auth_config(project: &ProjectId, auth_config: &str, with_credentials: bool) -> Statement {
     let sql = if with_credentials {
         "DELETE FROM unread_answers WHERE account_id IN
            (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
@@ -86,7 +88,7 @@ pub(crate) fn delete_batch_of_auth_config(project: &str, auth_config: &str, with
 }
 
 /// Deletes the responses of a project.
-pub(crate) fn delete_of_project(project: &str) -> Statement {
+pub(crate) fn delete_of_project(project: &ProjectId) -> Statement {
     Statement::any("DELETE FROM unread_answers WHERE project_id = $1", vec![project.into()])
 }
 
@@ -103,8 +105,8 @@ pub fn delete_expired(now: i64) -> Unit {
 fn read(row: &Row<'_>) -> Result<UnreadAnswerRow, ReadError> {
     Ok(UnreadAnswerRow {
         id: row.text(0)?,
-        project_id: row.text(1)?,
-        account_id: row.text(2)?,
+        project_id: row.id(1)?,
+        account_id: row.id(2)?,
         answer_sealed: row.blob(3)?,
         created_at: row.int(4)?,
         expires_at: row.int(5)?,
@@ -113,7 +115,11 @@ fn read(row: &Row<'_>) -> Result<UnreadAnswerRow, ReadError> {
 
 impl Store {
     /// The stored responses of an account, oldest first.
-    pub async fn unread_answers(&self, project: &str, account: &str) -> Result<Vec<UnreadAnswerRow>, ReadError> {
+    pub async fn unread_answers(
+        &self,
+        project: &ProjectId,
+        account: &AccountId,
+    ) -> Result<Vec<UnreadAnswerRow>, ReadError> {
         self.few(
             "SELECT id, project_id, account_id, answer_sealed, created_at, expires_at FROM unread_answers
              WHERE account_id = $2 AND project_id = $1 ORDER BY created_at, id",

@@ -1,5 +1,7 @@
 //! Connections that wait until the developer confirms the user (R05, contract section 3.8).
 
+use switchboard_types::{AccountId, ProjectId};
+
 use crate::{ReadError, Refusal, Row, Statement, Store};
 
 /// A waiting connection.
@@ -8,11 +10,11 @@ pub struct VerificationRow {
     /// First part of the session URI.
     pub id: String,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// The link that was finished.
     pub link_id: String,
     /// The account it connects.
-    pub account_id: String,
+    pub account_id: AccountId,
     /// `updated_at` of the auth config when the flow started (R18).
     pub auth_config_version: i64,
     /// SHA-256 of the session URI.
@@ -92,7 +94,7 @@ pub fn insert(row: &VerificationRow) -> Statement {
 }
 
 /// Consumes a session URI. Refused when it was used before or has expired.
-pub fn consume(project: &str, id: &str, now: i64) -> Statement {
+pub fn consume(project: &ProjectId, id: &str, now: i64) -> Statement {
     Statement::one(
         Refusal::VerificationConsumed,
         "UPDATE verifications SET consumed_at = $3, parked_sealed = NULL
@@ -132,9 +134,9 @@ macro_rules! select {
 fn read(row: &Row<'_>) -> Result<VerificationRow, ReadError> {
     Ok(VerificationRow {
         id: row.text(0)?,
-        project_id: row.text(1)?,
+        project_id: row.id(1)?,
         link_id: row.text(2)?,
-        account_id: row.text(3)?,
+        account_id: row.id(3)?,
         auth_config_version: row.int(4)?,
         token_hash: row.blob(5)?,
         kind: row.word(6, ParkedKind::parse)?,
@@ -150,7 +152,7 @@ fn read(row: &Row<'_>) -> Result<VerificationRow, ReadError> {
 
 impl Store {
     /// One verification of a project, by the public part of its session URI.
-    pub async fn verification(&self, project: &str, id: &str) -> Result<Option<VerificationRow>, ReadError> {
+    pub async fn verification(&self, project: &ProjectId, id: &str) -> Result<Option<VerificationRow>, ReadError> {
         self.one(select!("WHERE id = $2 AND project_id = $1"), &[project.into(), id.into()], read).await
     }
 

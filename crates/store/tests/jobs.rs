@@ -16,7 +16,7 @@ fn open(folder: &Path) -> Store {
 }
 
 async fn add(store: &Store, key: &str, lane: &str, run_at: i64) {
-    let job = NewJob { kind: KIND, key, project: "pr_1", lane, run_at, created_at: 1 };
+    let job = NewJob { kind: KIND, key, project: &"pr_1".into(), lane, run_at, created_at: 1 };
     store.apply(Unit::new().with(jobs::insert(&job))).await.unwrap();
 }
 
@@ -53,7 +53,7 @@ async fn of_two_servers_on_one_file_one_gets_a_job() {
     assert!(due(&first, 159).await.is_empty(), "it is leased");
     // The worker died: its lease runs out.
     let again = due(&second, 160).await;
-    assert_eq!((again[0].tries, again[0].fence), (1, 1));
+    assert_eq!((again[0].tries, again[0].fence.0), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,7 +103,7 @@ async fn due_jobs_come_in_order_without_those_of_full_lanes() {
     assert_eq!(keys(&[], 10).await, ["rvk_1", "rvk_2", "rvk_3"]);
     assert_eq!(keys(&[], 1).await, ["rvk_1"]);
     assert_eq!(keys(&["b", "a"], 10).await, ["rvk_2"]);
-    let twice = NewJob { kind: KIND, key: "rvk_1", project: "pr_1", lane: "a", run_at: 1, created_at: 1 };
+    let twice = NewJob { kind: KIND, key: "rvk_1", project: &"pr_1".into(), lane: "a", run_at: 1, created_at: 1 };
     assert_eq!(refusal(&store, Unit::new().with(jobs::insert(&twice))).await, Err(Refusal::JobExists));
 }
 
@@ -133,8 +133,8 @@ fn revocation(id: &str, next_try_at: i64, verification: Option<&str>) -> Revocat
     RevocationRow {
         id: id.to_owned(),
         job_id: "rvj_1".to_owned(),
-        project_id: "pr_1".to_owned(),
-        account_id: "ca_1".to_owned(),
+        project_id: "pr_1".into(),
+        account_id: "ca_1".into(),
         toolkit: "github".to_owned(),
         auth_config_id: "ac_1".to_owned(),
         scheme: Scheme::OAuth2,
@@ -150,7 +150,7 @@ fn revocation(id: &str, next_try_at: i64, verification: Option<&str>) -> Revocat
 }
 
 async fn next_try_at(store: &Store, id: &str) -> Option<i64> {
-    match store.revocation("pr_1", id).await.unwrap()?.state {
+    match store.revocation(&"pr_1".into(), id).await.unwrap()?.state {
         RevocationState::Pending { next_try_at, .. } => Some(next_try_at),
         RevocationState::Finished { .. } => None,
     }
@@ -162,12 +162,12 @@ async fn the_outcome_of_a_revocation_ends_its_job_and_keeps_the_number_of_tries(
     let store = open(folder.path());
     store.apply(revocations::insert(&revocation("rvk_1", 100, None))).await.unwrap();
     let lease = take(&store, &due(&store, 100).await[0], 100, 160).await.unwrap();
-    let row = store.revocation("pr_1", "rvk_1").await.unwrap().unwrap();
+    let row = store.revocation(&"pr_1".into(), "rvk_1").await.unwrap().unwrap();
     assert_eq!((row.tries, next_try_at(&store, "rvk_1").await), (1, Some(160)), "the end of the lease");
     let unit = Unit::new().with(jobs::reschedule(&lease, 300, "503"));
-    let unit = unit.with(revocations::record_tokens("pr_1", "rvk_1", r#"["refresh_token"]"#));
+    let unit = unit.with(revocations::record_tokens(&"pr_1".into(), "rvk_1", r#"["refresh_token"]"#));
     store.apply(unit).await.unwrap();
-    let row = store.revocation("pr_1", "rvk_1").await.unwrap().unwrap();
+    let row = store.revocation(&"pr_1".into(), "rvk_1").await.unwrap().unwrap();
     assert_eq!((row.tries, row.detail.as_deref(), row.tokens.as_str()), (1, Some("503"), r#"["refresh_token"]"#));
     assert_eq!(next_try_at(&store, "rvk_1").await, Some(300));
     let lease = take(&store, &due(&store, 300).await[0], 300, 360).await.unwrap();
@@ -179,9 +179,9 @@ async fn the_outcome_of_a_revocation_ends_its_job_and_keeps_the_number_of_tries(
         grant: None,
         at: 301,
     };
-    let unit = Unit::new().with(jobs::finish(&lease)).with(revocations::finish("pr_1", "rvk_1", &finished));
+    let unit = Unit::new().with(jobs::finish(&lease)).with(revocations::finish(&"pr_1".into(), "rvk_1", &finished));
     store.apply(unit).await.unwrap();
-    let row = store.revocation("pr_1", "rvk_1").await.unwrap().unwrap();
+    let row = store.revocation(&"pr_1".into(), "rvk_1").await.unwrap().unwrap();
     assert_eq!((row.tries, row.detail), (2, None));
     assert_eq!(row.state, RevocationState::Finished { outcome: RevocationOutcome::Revoked, at: 301 });
     assert!(due(&store, i64::MAX).await.is_empty());
@@ -205,34 +205,36 @@ async fn a_conditional_revocation_can_be_postponed_made_due_and_cancelled_until_
     let store = waiting_for_a_choice(folder.path());
     store.apply(revocations::insert(&revocation("rvk_1", 100, Some("vf_1")))).await.unwrap();
     let seen = due(&store, 100).await;
-    refusal(&store, Unit::new().with(revocations::postpone("pr_1", "vf_1", 200))).await.unwrap();
+    refusal(&store, Unit::new().with(revocations::postpone(&"pr_1".into(), "vf_1", 200))).await.unwrap();
     assert_eq!(take(&store, &seen[0], 100, 160).await.map(drop), Err(Refusal::JobTaken), "it was postponed meanwhile");
-    store.apply(Unit::new().with(revocations::postpone_of_account("pr_1", "ca_1", 150))).await.unwrap();
+    store.apply(Unit::new().with(revocations::postpone_of_account(&"pr_1".into(), &"ca_1".into(), 150))).await.unwrap();
     assert_eq!(next_try_at(&store, "rvk_1").await, Some(200), "never earlier");
-    store.apply(Unit::new().with(revocations::postpone_of_account("pr_1", "ca_1", 250))).await.unwrap();
+    store.apply(Unit::new().with(revocations::postpone_of_account(&"pr_1".into(), &"ca_1".into(), 250))).await.unwrap();
     assert_eq!(next_try_at(&store, "rvk_1").await, Some(250));
 
     // A second one, which is taken: nothing changes it any more.
     store.apply(revocations::insert(&revocation("rvk_2", 300, Some("vf_1")))).await.unwrap();
-    store.apply(Unit::new().with(revocations::postpone_of_account("pr_1", "ca_1", 300))).await.unwrap();
+    store.apply(Unit::new().with(revocations::postpone_of_account(&"pr_1".into(), &"ca_1".into(), 300))).await.unwrap();
     let jobs = due(&store, 300).await;
     let taken = jobs.iter().find(|job| job.key == "rvk_2").unwrap();
     take(&store, taken, 300, 360).await.unwrap();
-    store.apply(revocations::cancel_conditional("pr_1", "vf_1")).await.unwrap();
-    assert!(store.revocation("pr_1", "rvk_1").await.unwrap().is_none());
+    store.apply(revocations::cancel_conditional(&"pr_1".into(), "vf_1")).await.unwrap();
+    assert!(store.revocation(&"pr_1".into(), "rvk_1").await.unwrap().is_none());
     assert_eq!(next_try_at(&store, "rvk_2").await, Some(360));
-    store.apply(revocations::cancel_conditional_of_account("pr_1", "ca_1")).await.unwrap();
-    store.apply(revocations::make_unconditional("pr_1", "vf_1", 1)).await.unwrap();
-    let row = store.revocation("pr_1", "rvk_2").await.unwrap().unwrap();
+    store.apply(revocations::cancel_conditional_of_account(&"pr_1".into(), &"ca_1".into())).await.unwrap();
+    store.apply(revocations::make_unconditional(&"pr_1".into(), "vf_1", 1)).await.unwrap();
+    let row = store.revocation(&"pr_1".into(), "rvk_2").await.unwrap().unwrap();
     assert_eq!(row.pending_verification_id.as_deref(), Some("vf_1"));
-    let postponed = refusal(&store, Unit::new().with(revocations::postpone("pr_1", "vf_1", 900))).await;
+    let postponed = refusal(&store, Unit::new().with(revocations::postpone(&"pr_1".into(), "vf_1", 900))).await;
     assert_eq!(postponed, Err(Refusal::AlreadyBeingRevoked));
     // Its worker may withdraw it.
     assert_eq!(due(&store, 360).await.len(), 1);
     let lease = take(&store, &due(&store, 360).await[0], 360, 420).await.unwrap();
-    let unit = Unit::new().with(jobs::finish(&lease)).with(revocations::withdraw("pr_1", "rvk_2"));
+    let unit = Unit::new().with(jobs::finish(&lease)).with(revocations::withdraw(&"pr_1".into(), "rvk_2"));
     store.apply(unit).await.unwrap();
-    assert!(store.revocation("pr_1", "rvk_2").await.unwrap().is_none() && due(&store, i64::MAX).await.is_empty());
+    assert!(
+        store.revocation(&"pr_1".into(), "rvk_2").await.unwrap().is_none() && due(&store, i64::MAX).await.is_empty()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,8 +242,8 @@ async fn a_revocation_that_is_made_unconditional_is_due_and_stays() {
     let folder = tempfile::tempdir().unwrap();
     let store = waiting_for_a_choice(folder.path());
     store.apply(revocations::insert(&revocation("rvk_1", 900, Some("vf_1")))).await.unwrap();
-    store.apply(revocations::make_unconditional("pr_1", "vf_1", 50)).await.unwrap();
-    store.apply(revocations::cancel_conditional_of_account("pr_1", "ca_1")).await.unwrap();
+    store.apply(revocations::make_unconditional(&"pr_1".into(), "vf_1", 50)).await.unwrap();
+    store.apply(revocations::cancel_conditional_of_account(&"pr_1".into(), &"ca_1".into())).await.unwrap();
     assert_eq!((next_try_at(&store, "rvk_1").await, due(&store, 50).await.len()), (Some(50), 1));
 }
 
@@ -274,13 +276,13 @@ async fn pending_revocations_of_an_earlier_program_become_jobs() {
     let store = open(folder.path());
     let jobs = due(&store, 200).await;
     let found: Vec<_> =
-        jobs.iter().map(|job| (job.key.as_str(), job.lane.as_str(), job.tries, job.fence, job.created_at)).collect();
+        jobs.iter().map(|job| (job.key.as_str(), job.lane.as_str(), job.tries, job.fence.0, job.created_at)).collect();
     assert_eq!(found, [("rvk_new", "github", 0, 0, 90), ("rvk_tried", "slack", 3, 0, 80)]);
     assert!(due(&store, 99).await.is_empty());
-    let row = store.revocation("pr_1", "rvk_tried").await.unwrap().unwrap();
+    let row = store.revocation(&"pr_1".into(), "rvk_tried").await.unwrap().unwrap();
     assert_eq!((row.tries, row.detail.as_deref(), row.tokens.as_str()), (3, Some("503"), r#"["refresh_token"]"#));
     assert_eq!(row.state, RevocationState::Pending { material: vec![2], next_try_at: 200 });
-    let row = store.revocation("pr_1", "rvk_over").await.unwrap().unwrap();
+    let row = store.revocation(&"pr_1".into(), "rvk_over").await.unwrap().unwrap();
     assert_eq!((row.tries, row.detail.as_deref()), (9, Some("Given up")));
     assert_eq!(row.state, RevocationState::Finished { outcome: RevocationOutcome::Failed, at: 310 });
 }

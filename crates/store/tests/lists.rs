@@ -12,7 +12,7 @@ use switchboard_store::accounts::{
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
 use switchboard_store::projects::{self, Project};
 use switchboard_store::{ListPage, PageQuery, PageStart, Position, Store, Unit};
-use switchboard_types::{ReasonCode, Scheme};
+use switchboard_types::{ProjectId, ReasonCode, Scheme};
 
 const PROJECT: &str = "pr_1";
 const CONFIGS: [(&str, &str); 3] = [("ac_1", "up"), ("ac_2", "up"), ("ac_3", "down")];
@@ -21,7 +21,7 @@ const ACCOUNTS: usize = 240;
 fn config(id: &str, project: &str, toolkit: &str) -> AuthConfigRow {
     AuthConfigRow {
         id: id.to_owned(),
-        project_id: project.to_owned(),
+        project_id: project.into(),
         toolkit: toolkit.to_owned(),
         name: format!("Name of {id} 100%"),
         scheme: Scheme::ApiKey,
@@ -37,7 +37,7 @@ fn config(id: &str, project: &str, toolkit: &str) -> AuthConfigRow {
 }
 
 fn project(id: &str) -> Project {
-    Project { id: id.to_owned(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1, updated_at: 1 }
+    Project { id: id.into(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1, updated_at: 1 }
 }
 
 /// Accounts of every user, auth config, type and status, and a second project.
@@ -49,7 +49,7 @@ async fn world(folder: &std::path::Path) -> Store {
             unit.extend(auth_configs::insert(&config(&own(id, owner), owner, toolkit)));
         }
         for number in 0..ACCOUNTS {
-            unit.extend(account(number, owner));
+            unit.extend(account(number, &owner.into()));
         }
         store.apply(unit).await.unwrap();
     }
@@ -67,14 +67,14 @@ fn own(id: &str, project: &str) -> String {
     if project == PROJECT { id.to_owned() } else { format!("{id}_{project}") }
 }
 
-fn account(number: usize, project: &str) -> Unit {
+fn account(number: usize, project: &ProjectId) -> Unit {
     let (config, toolkit) = CONFIGS[number % 3];
     let (id, config) = (own(&format!("ca_{number:05}"), project), own(config, project));
     let user = format!("u{}", number % 5);
     let time = i64::try_from(number).unwrap();
     let account_type = if number.is_multiple_of(7) { AccountType::Shared } else { AccountType::Private };
     let mut unit = accounts::insert(&NewAccount {
-        id: &id,
+        id: &id.as_str().into(),
         project_id: project,
         user_id: &user,
         toolkit,
@@ -99,11 +99,11 @@ fn account(number: usize, project: &str) -> Unit {
                 refresh_due_at: None,
                 now: later,
             };
-            unit.push(accounts::activate(project, &id, activation));
+            unit.push(accounts::activate(project, &id.as_str().into(), activation));
         }
         1 => unit.push(accounts::end_connecting(
             project,
-            &id,
+            &id.as_str().into(),
             AccountStatus::Expired,
             &ReasonCode::TokenExpired.into(),
             later,
@@ -111,7 +111,7 @@ fn account(number: usize, project: &str) -> Unit {
         _ => {}
     }
     if number.is_multiple_of(20) {
-        unit.push(accounts::disable(project, &id, &ReasonCode::Disabled.into(), later));
+        unit.push(accounts::disable(project, &id.as_str().into(), &ReasonCode::Disabled.into(), later));
     }
     unit
 }
@@ -132,7 +132,7 @@ fn expected(all: &[AccountRow], filter: &AccountFilter) -> Vec<String> {
             admits(&filter.users, &row.user_id)
                 && admits(&filter.toolkits, &row.toolkit)
                 && admits(&filter.auth_configs, &row.auth_config_id)
-                && admits(&filter.ids, &row.id)
+                && admits(&filter.ids, &row.id.to_string())
                 && admits(&filter.statuses, &shown(row))
                 && match filter.account_type {
                     AccountTypeFilter::Private => row.account_type == AccountType::Private,
@@ -148,7 +148,7 @@ fn expected(all: &[AccountRow], filter: &AccountFilter) -> Vec<String> {
     if !filter.ascending {
         found.reverse();
     }
-    found.into_iter().map(|row| row.id.clone()).collect()
+    found.into_iter().map(|row| row.id.to_string()).collect()
 }
 
 /// Reads all pages, each after the end of the previous one, and once by offset.
@@ -156,11 +156,12 @@ async fn walk(store: &Store, filter: &AccountFilter, total: usize) -> Vec<String
     let (mut ids, mut start) = (Vec::new(), PageStart::Skip(0));
     loop {
         let page = PageQuery { start, limit: 7 };
-        let found = store.accounts(PROJECT, filter.clone(), page, rows).await.unwrap();
+        let found = store.accounts(&PROJECT.into(), filter.clone(), page, rows).await.unwrap();
         assert_eq!(found.total, i64::try_from(total).unwrap(), "{filter:?}");
         let skip = PageStart::Skip(i64::try_from(ids.len()).unwrap());
-        let counted = store.accounts(PROJECT, filter.clone(), PageQuery { start: skip, limit: 7 }, rows).await.unwrap();
-        let of = |rows: &[AccountRow]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
+        let counted =
+            store.accounts(&PROJECT.into(), filter.clone(), PageQuery { start: skip, limit: 7 }, rows).await.unwrap();
+        let of = |rows: &[AccountRow]| rows.iter().map(|row| row.id.to_string()).collect::<Vec<_>>();
         assert_eq!(of(&found.rows), of(&counted.rows), "{filter:?}");
         ids.extend(of(&found.rows));
         let Some(next) = found.next else { return ids };
@@ -174,7 +175,7 @@ async fn every_filter_and_order_returns_the_same_as_reading_everything() {
     let store = world(folder.path()).await;
     let everything = AccountFilter { account_type: AccountTypeFilter::All, ..AccountFilter::default() };
     let all = PageQuery { start: PageStart::Skip(0), limit: 1_000 };
-    let all = store.accounts(PROJECT, everything, all, rows).await.unwrap().rows;
+    let all = store.accounts(&PROJECT.into(), everything, all, rows).await.unwrap().rows;
     assert_eq!(all.len(), ACCOUNTS);
     let strings = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
     let users = [vec![], strings(&["u1"]), strings(&["u0", "u4", "nobody"])];
@@ -250,21 +251,21 @@ async fn stored_counters_equal_the_real_counts_after_every_change() {
         assert_eq!(projects, number("SELECT COUNT(*) FROM projects WHERE deleted_at IS NULL"), "{when}");
     };
     check("at first").await;
-    store.apply(Unit::new().with(accounts::delete(PROJECT, "ca_00005", 9))).await.unwrap();
+    store.apply(Unit::new().with(accounts::delete(&PROJECT.into(), &"ca_00005".into(), 9))).await.unwrap();
     check("after a deletion").await;
-    store.apply(Unit::new().with(accounts::delete(PROJECT, "ca_00005", 9))).await.unwrap_err();
+    store.apply(Unit::new().with(accounts::delete(&PROJECT.into(), &"ca_00005".into(), 9))).await.unwrap_err();
     check("after a deletion that was refused").await;
     let again = AuthConfigRow { updated_at: 3, ..config("ac_2", PROJECT, "up") };
     store.apply(Unit::new().with(auth_configs::replace(&again, 2))).await.unwrap();
     check("after an auth config was enabled").await;
     let unit = Unit::new()
-        .with(accounts::delete_of_auth_config(PROJECT, "ac_3", 9))
-        .with(auth_configs::delete(PROJECT, "ac_3", 9));
+        .with(accounts::delete_of_auth_config(&PROJECT.into(), "ac_3", 9))
+        .with(auth_configs::delete(&PROJECT.into(), "ac_3", 9));
     store.apply(unit).await.unwrap();
     check("after an auth config was deleted").await;
     store.apply(Unit::new().with(projects::insert(&project("pr_3")))).await.unwrap();
     check("after a new project").await;
-    let by_toolkit = store.accounts_per_toolkit(PROJECT).await.unwrap();
+    let by_toolkit = store.accounts_per_toolkit(&PROJECT.into()).await.unwrap();
     assert_eq!(by_toolkit.iter().map(|(toolkit, _)| toolkit.as_str()).collect::<Vec<_>>(), ["up"]);
 }
 
@@ -283,12 +284,12 @@ async fn auth_configs_are_found_by_a_literal_part_of_their_name() {
         let filter =
             AuthConfigFilter { search: Some(search.to_owned()), include_disabled: true, ..AuthConfigFilter::default() };
         let page = PageQuery { start: PageStart::Skip(0), limit: 10 };
-        let listed = store.auth_configs(PROJECT, filter, page).await.unwrap();
+        let listed = store.auth_configs(&PROJECT.into(), filter, page).await.unwrap();
         let ids: Vec<&str> = listed.rows.iter().map(|(row, _)| row.id.as_str()).collect();
         assert_eq!(ids, found, "{search}");
         assert_eq!(listed.total, i64::try_from(found.len()).unwrap());
     }
     let page = PageQuery { start: PageStart::After(Position { at: 0, id: "ac_3".to_owned() }), limit: 1 };
-    let listed = store.auth_configs(PROJECT, AuthConfigFilter::default(), page).await.unwrap();
+    let listed = store.auth_configs(&PROJECT.into(), AuthConfigFilter::default(), page).await.unwrap();
     assert_eq!((listed.rows[0].0.id.as_str(), listed.next, listed.total), ("ac_1", None, 2), "ac_2 is disabled");
 }

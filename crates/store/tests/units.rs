@@ -12,7 +12,7 @@ use switchboard_store::{Refusal, Store, Unit, WriteError, audit, meta, project_d
 use switchboard_types::Scheme;
 
 fn project(id: &str) -> Project {
-    Project { id: id.to_owned(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1, updated_at: 1 }
+    Project { id: id.into(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1, updated_at: 1 }
 }
 
 fn open(folder: &Path) -> Store {
@@ -30,7 +30,7 @@ async fn a_refused_unit_writes_nothing() {
         .with(projects::insert(&project("pr_1")));
     let refused = store.apply(unit).await.unwrap_err();
     assert!(matches!(refused, WriteError::Refused(Refusal::ProjectExists)), "{refused}");
-    assert!(store.project("pr_2").await.unwrap().is_none());
+    assert!(store.project(&"pr_2".into()).await.unwrap().is_none());
     assert!(store.meta("seen").await.unwrap().is_none());
 }
 
@@ -38,7 +38,7 @@ async fn a_refused_unit_writes_nothing() {
 async fn a_failed_condition_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let unit = Unit::new().with(meta::put("seen", b"x".to_vec())).with(api_keys::revoke("pr_1", "key_1", 5));
+    let unit = Unit::new().with(meta::put("seen", b"x".to_vec())).with(api_keys::revoke(&"pr_1".into(), "key_1", 5));
     let refused = store.apply(unit).await.unwrap_err();
     assert!(matches!(refused, WriteError::Refused(Refusal::ApiKeyNotFound)), "{refused}");
     assert!(store.meta("seen").await.unwrap().is_none());
@@ -66,7 +66,7 @@ async fn refused_units_do_not_affect_others_in_the_group() {
         let (number, applied) = write.await.unwrap();
         assert_eq!(applied, number % 3 != 0, "unit {number}");
         // Read your own acknowledged write, on any thread.
-        let found = store.project(&format!("pr_{number}")).await.unwrap();
+        let found = store.project(&format!("pr_{number}").into()).await.unwrap();
         assert_eq!(found.is_some(), applied, "unit {number}");
     }
 }
@@ -78,9 +78,9 @@ async fn acknowledged_writes_survive_reopening() {
     first.apply(Unit::new().with(projects::insert(&project("pr_1")))).await.unwrap();
     // A second process on the same file, while the first still runs.
     let second = open(folder.path());
-    assert_eq!(second.project("pr_1").await.unwrap().unwrap().name, "Name");
+    assert_eq!(second.project(&"pr_1".into()).await.unwrap().unwrap().name, "Name");
     second.apply(Unit::new().with(projects::insert(&project("pr_2")))).await.unwrap();
-    assert!(first.project("pr_2").await.unwrap().is_some());
+    assert!(first.project(&"pr_2".into()).await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +90,7 @@ async fn arguments_are_bound_by_placeholder_number() {
     store.apply(Unit::new().with(projects::insert(&project("pr_1")))).await.unwrap();
     let event = |id: &str, object: &str| audit::AuditEvent {
         id: id.to_owned(),
-        project_id: Some("pr_1".to_owned()),
+        project_id: Some("pr_1".into()),
         at: 7,
         actor: "cli".to_owned(),
         action: "project.create".to_owned(),
@@ -102,12 +102,12 @@ async fn arguments_are_bound_by_placeholder_number() {
     };
     let unit = Unit::new().with(audit::insert(event("evt_1", "pr_1"))).with(audit::insert(event("evt_2", "other")));
     store.apply(unit).await.unwrap();
-    let found = store.audit_events("pr_1", "pr_1").await.unwrap();
+    let found = store.audit_events(&"pr_1".into(), "pr_1").await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].id.as_str(), found[0].at, found[0].request_id.as_deref()), ("evt_1", 7, None));
     let unit = Unit::new().with(audit::insert(event("evt_3", "pr_1"))).with(audit::insert(event("evt_4", "pr_1")));
     store.apply(unit).await.unwrap();
-    let newest = store.newest_audit_events("pr_1", "pr_1", 2).await.unwrap();
+    let newest = store.newest_audit_events(&"pr_1".into(), "pr_1", 2).await.unwrap();
     assert_eq!(newest.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["evt_3", "evt_4"]);
 }
 
@@ -209,22 +209,22 @@ async fn nothing_is_added_to_a_deleted_project_or_auth_config() {
     store.apply(with_session.and(with_config)).await.unwrap();
     let again = store.apply(auth_configs::insert_first_managed(&auth_config("ac_2"))).await.unwrap_err();
     assert!(matches!(again, WriteError::Refused(Refusal::ManagedAuthConfigExists)), "{again}");
-    store.apply(project_deletion::close("pr_1", false, 2)).await.unwrap();
+    store.apply(project_deletion::close(&"pr_1".into(), false, 2)).await.unwrap();
     for unit in add() {
         let refused = store.apply(unit).await.unwrap_err();
         assert!(matches!(refused, WriteError::Refused(Refusal::ProjectGone)), "{refused}");
     }
-    let busy = store.apply(project_deletion::mark_empty("pr_1", 3)).await.unwrap_err();
+    let busy = store.apply(project_deletion::mark_empty(&"pr_1".into(), 3)).await.unwrap_err();
     assert!(matches!(busy, WriteError::Refused(Refusal::ProjectNotEmpty)), "{busy}");
-    store.apply(Unit::new().with(project_deletion::end_sessions("pr_1", 3))).await.unwrap();
-    assert_eq!(store.apply(project_deletion::end_auth_configs("pr_1", 3)).await.unwrap(), [0, 0, 1]);
-    store.apply(project_deletion::mark_empty("pr_1", 3)).await.unwrap();
+    store.apply(Unit::new().with(project_deletion::end_sessions(&"pr_1".into(), 3))).await.unwrap();
+    assert_eq!(store.apply(project_deletion::end_auth_configs(&"pr_1".into(), 3)).await.unwrap(), [0, 0, 1]);
+    store.apply(project_deletion::mark_empty(&"pr_1".into(), 3)).await.unwrap();
 }
 
 fn api_key(id: &str) -> ApiKeyRow {
     ApiKeyRow {
         id: id.to_owned(),
-        project_id: "pr_1".to_owned(),
+        project_id: "pr_1".into(),
         name: "n".to_owned(),
         prefix: "ak_".to_owned(),
         created_at: 1,
@@ -239,7 +239,7 @@ fn api_key(id: &str) -> ApiKeyRow {
 fn session(id: &str) -> SessionRow {
     SessionRow {
         id: id.to_owned(),
-        project_id: "pr_1".to_owned(),
+        project_id: "pr_1".into(),
         user_id: "u".to_owned(),
         config: "{}".to_owned(),
         config_version: 1,
@@ -250,7 +250,7 @@ fn session(id: &str) -> SessionRow {
 fn auth_config(id: &str) -> AuthConfigRow {
     AuthConfigRow {
         id: id.to_owned(),
-        project_id: "pr_1".to_owned(),
+        project_id: "pr_1".into(),
         toolkit: "up".to_owned(),
         name: "n".to_owned(),
         scheme: Scheme::ApiKey,

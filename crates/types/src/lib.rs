@@ -2,12 +2,14 @@
 //! catalog and the services need them without a database.
 
 mod audit_action;
+mod ids;
 mod link_outcome;
 mod reason;
 mod scheme;
 mod words;
 
 pub use audit_action::{AuditAction, AuditOutcome, AuditResult};
+pub use ids::{AccountId, CredentialVersion, Fence, ProjectId};
 pub use link_outcome::LinkOutcome;
 pub use reason::{Reason, ReasonCode};
 pub use scheme::{Scheme, UnknownScheme};

@@ -85,8 +85,8 @@ pub async fn patch(
     Id(id): Id,
     body: JsonBody<PatchBody>,
 ) -> std::result::Result<Response, ApiError> {
-    let row = app.links.patch_account(&caller.actor(), &id, &body.value.into_patch()?).await?;
-    let answer = PatchResponse { success: true, id: row.id, status: row.status.as_str() };
+    let row = app.links.patch_account(&caller.actor(), &id.as_str().into(), &body.value.into_patch()?).await?;
+    let answer = PatchResponse { success: true, id: row.id.into(), status: row.status.as_str() };
     Ok(json(StatusCode::OK, &answer)?)
 }
 
@@ -133,7 +133,7 @@ pub async fn status(
     Id(id): Id,
     body: JsonBody<StatusBody>,
 ) -> std::result::Result<Response, ApiError> {
-    app.links.set_account_enabled(&caller.actor(), &id, body.value.enabled).await?;
+    app.links.set_account_enabled(&caller.actor(), &id.as_str().into(), body.value.enabled).await?;
     Ok(json(StatusCode::OK, &SuccessResponse { success: true })?)
 }
 
@@ -170,8 +170,8 @@ pub async fn refresh(
     let callback = query.text("redirect_url").map(ToOwned::to_owned).or(body.redirect_url);
     let may_change = body.allow_account_change.unwrap_or(false);
     let RefreshResult { id, status, redirect_url } =
-        app.links.refresh_account(&caller.actor(), &id, callback.as_deref(), may_change).await?;
-    Ok(json(StatusCode::OK, &RefreshResponse { id, status: status.as_str(), redirect_url })?)
+        app.links.refresh_account(&caller.actor(), &id.as_str().into(), callback.as_deref(), may_change).await?;
+    Ok(json(StatusCode::OK, &RefreshResponse { id: id.into(), status: status.as_str(), redirect_url })?)
 }
 
 crate::redacted_debug!(PatchBody, PatchConnection, PatchState, RefreshResponse);

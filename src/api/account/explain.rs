@@ -161,7 +161,7 @@ pub struct ExplainedNext {
 
 /// `GET /connected_accounts/{id}/explain` → 200.
 pub async fn account(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
-    let explanation = app.explanations.of_account(&caller.project_id, &id).await?;
+    let explanation = app.explanations.of_account(&caller.project_id, &id.as_str().into()).await?;
     Ok(json(StatusCode::OK, &Answer::from(explanation))?)
 }
 
@@ -175,7 +175,7 @@ pub async fn link(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Re
 impl From<Explanation> for Answer {
     fn from(explanation: Explanation) -> Self {
         Self {
-            connected_account_id: explanation.account_id,
+            connected_account_id: explanation.account_id.into(),
             link: explanation.link.map(|(id, status)| ExplainedLink { id, status: status.into() }),
             status: explanation.status.into(),
             code: explanation.finding.code(),

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use switchboard_types::ProjectId;
 
 use super::state::StateBody;
 use super::state_view::state_val;
@@ -107,7 +108,7 @@ fn link_view(link: &Link, warnings: Vec<WarningResponse>) -> LinkResponse {
         link_token: link.token.clone(),
         redirect_url: link.redirect_url.clone(),
         expires_at: iso(link.expires_at),
-        connected_account_id: link.account_id.clone(),
+        connected_account_id: link.account_id.to_string(),
         account_type: link.account_type.into(),
         experimental: experimental_view(link.account_type, link.acl.clone()),
         auth_config_id: link.auth_config_id.clone(),
@@ -195,7 +196,7 @@ pub async fn create(
     Ok(json(StatusCode::CREATED, &answer)?)
 }
 
-async fn create_view(app: &App, project: &str, made: Connection) -> Result<CreateResponse> {
+async fn create_view(app: &App, project: &ProjectId, made: Connection) -> Result<CreateResponse> {
     let account = app.accounts.get(project, &made.account_id).await?;
     let params = AccountParams::parse(&account.row.params)?;
     let mut val = state_val(&account, &params, &app.core.settings.public_url);
@@ -203,7 +204,7 @@ async fn create_view(app: &App, project: &str, made: Connection) -> Result<Creat
         val.fields.insert("redirectUrl".to_owned(), url.as_str().into());
     }
     Ok(CreateResponse {
-        id: made.account_id,
+        id: made.account_id.into(),
         connection_data: AccountState { auth_scheme: made.scheme.to_string(), val },
         status: made.status.as_str(),
         redirect_uri: made.redirect_url.clone(),
@@ -253,7 +254,7 @@ pub async fn complete(
     }
     let confirmed = app.connector.complete_auth(&caller.actor(), &given.session_uri, &given.user_id).await?;
     let answer = CompleteResponse {
-        connected_account_id: confirmed.account_id,
+        connected_account_id: confirmed.account_id.into(),
         toolkit_slug: confirmed.toolkit,
         redirect_url: confirmed.choose_url,
     };

@@ -56,7 +56,7 @@ pub async fn list(
 
 /// `GET /connected_accounts/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> std::result::Result<Response, ApiError> {
-    let account = app.accounts.get(&caller.project_id, &id).await?;
+    let account = app.accounts.get(&caller.project_id, &id.as_str().into()).await?;
     Ok(json(StatusCode::OK, &AccountResponse::new(&account, &app.core.settings.public_url)?)?)
 }
 
@@ -69,7 +69,7 @@ pub async fn delete(
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
     let revoke = query.flag("revoke_on_delete")?.unwrap_or(true);
-    let revoke_job_id = app.accounts.delete(&caller.actor(), &id, revoke).await?;
+    let revoke_job_id = app.accounts.delete(&caller.actor(), &id.as_str().into(), revoke).await?;
     Ok(json(StatusCode::OK, &Deleted { success: true, revoke_job_id })?)
 }
 
@@ -79,7 +79,7 @@ pub async fn revoke(
     caller: Caller,
     Id(id): Id,
 ) -> std::result::Result<Response, ApiError> {
-    let revoked_tokens = app.revocations.revoke_account(&caller.actor(), &id).await?;
+    let revoked_tokens = app.revocations.revoke_account(&caller.actor(), &id.as_str().into()).await?;
     let status = AccountStatus::Revoked.as_str();
     Ok(json(StatusCode::OK, &Revoked { revoked_tokens, connected_account: RevokedAccount { id, status } })?)
 }

@@ -170,7 +170,7 @@ impl AccountItem {
         let val = state_val(account, &params, public_url);
         let config = account.auth_config.as_ref();
         Ok(Self {
-            id: row.id.clone(),
+            id: row.id.to_string(),
             alias: row.alias.clone(),
             toolkit: AccountToolkit { slug: row.toolkit.clone() },
             auth_config: AccountAuthConfig {

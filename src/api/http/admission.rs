@@ -3,6 +3,7 @@
 
 use axum::http::HeaderMap;
 use switchboard_store::organization_keys::OrganizationKeyKind;
+use switchboard_types::ProjectId;
 use switchboard_vault::KeyKind;
 
 use super::auth::{AuthenticatedKey, Caller, OrgCaller, Principal, header};
@@ -71,14 +72,14 @@ fn right(preset: Preset, access: Access) -> String {
 
 /// The project of a user key's request: the one that both scope headers name, or the only one that
 /// exists.
-async fn requested_project(app: &App, headers: &HeaderMap) -> Result<String> {
+async fn requested_project(app: &App, headers: &HeaderMap) -> Result<ProjectId> {
     let (organization, project) = (scope_header(headers, "x-org-id")?, scope_header(headers, "x-project-id")?);
     match (organization, project) {
         (Some(organization), Some(project)) => {
             if app.projects.organization().await?.id != organization {
                 return Err(project::not_found(project));
             }
-            Ok(app.projects.get(project).await?.id)
+            Ok(app.projects.get(&project.into()).await?.id)
         }
         (None, None) => match app.projects.sole().await? {
             Some(project) => Ok(project.id),

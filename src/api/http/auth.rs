@@ -17,6 +17,7 @@ use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use switchboard_store::organization_keys::OrganizationKeyRow;
+use switchboard_types::ProjectId;
 use switchboard_vault::KeyKind;
 
 use super::edge::{CallerRequestId, LoggedKey, RequestId};
@@ -41,7 +42,7 @@ pub struct ClientAddress(pub IpAddr);
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The key's project.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// Id of the key.
     pub key_id: String,
     /// Id of this request.
@@ -87,7 +88,7 @@ impl OrgCaller {
     /// The caller as recorded in the audit log, without a project.
     pub fn actor(&self) -> Actor {
         Actor {
-            project_id: String::new(),
+            project_id: ProjectId::default(),
             name: self.key.id.clone(),
             request_id: Some(self.request_id.to_string()),
             caller_request_id: self.caller_request_id.as_deref().map(ToOwned::to_owned),

@@ -87,7 +87,7 @@ pub struct ProjectView {
 impl ProjectView {
     pub(super) fn new(project: &Project, organization: &Organization) -> Self {
         Self {
-            id: project.id.clone(),
+            id: project.id.to_string(),
             org_id: organization.id.clone(),
             name: project.name.clone(),
             email: String::new(),

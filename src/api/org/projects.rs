@@ -133,14 +133,17 @@ pub async fn create(
     }
     let scope = body.value.scope()?;
     let (project, key) = app.projects.new_project(&caller.actor(), &body.value.name, &settings, scope.as_ref()).await?;
-    let answer =
-        NewProjectResponse { id: project.id, name: project.name, api_key: key.map(|key| key.expose().to_owned()) };
+    let answer = NewProjectResponse {
+        id: project.id.into(),
+        name: project.name,
+        api_key: key.map(|key| key.expose().to_owned()),
+    };
     Ok(json(StatusCode::OK, &answer)?)
 }
 
 /// `GET /org/owner/project/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, _: OrgCaller, Id(id): Id) -> std::result::Result<Response, ApiError> {
-    let project = app.projects.get(&id).await?;
+    let project = app.projects.get(&id.as_str().into()).await?;
     let now = app.core.now();
     let keys = app.keys.list(&project.id).await?;
     let live = keys.iter().filter(|key| is_live(key.revoked_at, key.expires_at, now));
@@ -165,7 +168,7 @@ pub async fn delete(
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
     let revoke = query.flag("revoke_on_delete")?.unwrap_or(true);
-    let revoke_job_id = app.project_deletion.delete(&caller.actor(), &id, revoke).await?;
+    let revoke_job_id = app.project_deletion.delete(&caller.actor(), &id.as_str().into(), revoke).await?;
     Ok(json(StatusCode::OK, &DeletedProject { status: "success", revoke_job_id })?)
 }
 
@@ -175,7 +178,7 @@ pub async fn regenerate(
     caller: OrgCaller,
     Id(id): Id,
 ) -> std::result::Result<Response, ApiError> {
-    let (key, row) = app.projects.regenerate_key(&caller.actor(), &id).await?;
+    let (key, row) = app.projects.regenerate_key(&caller.actor(), &id.as_str().into()).await?;
     let api_key =
         NewKeyView { id: row.id, name: row.name, key: key.expose().to_owned(), created_at: iso(row.created_at) };
     let message = "A new API key was made; all earlier keys of the project are revoked".to_owned();

@@ -115,7 +115,7 @@ async fn of_project(app: &App, caller: &Caller, organization: Organization) -> R
         project: Some(SessionProject {
             view: ProjectView::new(&project, &organization),
             auto_id: AUTO_ID,
-            nano_id: project.id.clone(),
+            nano_id: project.id.to_string(),
             is_new_webhook: false,
             org: SessionOrganization { id: organization.id, name: Organization::NAME, plan: "self-hosted" },
         }),
@@ -123,7 +123,7 @@ async fn of_project(app: &App, caller: &Caller, organization: Organization) -> R
             auto_id: AUTO_ID,
             id: row.id,
             name: row.name,
-            project_id: project.id,
+            project_id: project.id.into(),
             org_member_id: operator.id.clone(),
             created_at: iso(row.created_at),
             updated_at: iso(row.created_at),

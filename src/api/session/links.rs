@@ -207,7 +207,7 @@ fn view(link: &Link) -> Answer {
     Answer {
         link_token: link.token.clone(),
         redirect_url: link.redirect_url.clone(),
-        connected_account_id: link.account_id.clone(),
+        connected_account_id: link.account_id.to_string(),
         account_type: link.account_type.into(),
         experimental: experimental_view(link.account_type, link.acl.clone()),
         auth_config_id: link.auth_config_id.clone(),

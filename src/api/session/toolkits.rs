@@ -114,7 +114,7 @@ fn account(shown: SessionAccount) -> ToolkitAccount {
     let SessionAccount { row, is_managed } = shown;
     let status = effective_status(&row).as_str();
     ToolkitAccount {
-        id: row.id,
+        id: row.id.into(),
         user_id: row.user_id,
         status,
         created_at: iso(row.created_at),

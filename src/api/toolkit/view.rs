@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use switchboard_catalog::{Scheme, Sunset, Toolkit};
+use switchboard_types::ProjectId;
 
 use super::details::{AuthDetails, details};
 use crate::app::App;
@@ -225,7 +226,7 @@ pub fn logo_url(app: &App, slug: &str) -> String {
 }
 
 /// A toolkit as shown in lists.
-pub fn item(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitItem {
+pub fn item(app: &App, project: &ProjectId, toolkit: &Toolkit) -> ToolkitItem {
     let schemes: Vec<&'static str> = toolkit.schemes().into_iter().map(Scheme::as_str).collect();
     ToolkitItem {
         slug: toolkit.slug.clone(),
@@ -242,7 +243,7 @@ pub fn item(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitItem {
 }
 
 /// A toolkit with all details.
-pub fn toolkit(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitResponse {
+pub fn toolkit(app: &App, project: &ProjectId, toolkit: &Toolkit) -> ToolkitResponse {
     let managed = managed_schemes(app, project, toolkit);
     let available = toolkit.oauth2.as_ref().map(|oauth| {
         let asked: Vec<String> = oauth.scopes.iter().chain(&oauth.always_scopes).cloned().collect();
@@ -326,7 +327,7 @@ fn meta<C>(
     }
 }
 
-fn managed_schemes(app: &App, project: &str, toolkit: &Toolkit) -> Vec<&'static str> {
+fn managed_schemes(app: &App, project: &ProjectId, toolkit: &Toolkit) -> Vec<&'static str> {
     app.auth_configs.managed_scheme(project, toolkit).map(Scheme::as_str).into_iter().collect()
 }
 

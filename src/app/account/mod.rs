@@ -9,7 +9,7 @@ use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{self, AccountFilter, AccountRow, AccountStatus};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::{ListPage, PageQuery, Refusal, Unit, WriteError, links, unread_answers};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, ProjectId};
 use switchboard_vault::{Entropy, Secrets};
 
 use crate::app::Actor;
@@ -107,7 +107,7 @@ impl Accounts {
 
 impl Accounts {
     /// One account of the caller's project.
-    pub async fn get(&self, project: &str, id: &str) -> Result<AccountView> {
+    pub async fn get(&self, project: &ProjectId, id: &AccountId) -> Result<AccountView> {
         let row = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
         let mask = self.projects.settings(project).await?.mask_secret_keys_in_connected_account;
         let config = self.core.store.auth_config(project, &row.auth_config_id).await?;
@@ -119,7 +119,7 @@ impl Accounts {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list<T: Send + 'static>(
         self: &Arc<Self>,
-        project: &str,
+        project: &ProjectId,
         filter: AccountFilter,
         page: PageQuery,
         render: impl FnOnce(ListPage<AccountView>) -> T + Send + 'static,
@@ -142,7 +142,7 @@ impl Accounts {
     /// Deletes an account. Its credential is erased at once and its links end. With `revoke`, the credential is
     /// also revoked at the provider; returns the id of that job if there was a credential.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn delete(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
+    pub async fn delete(&self, actor: &Actor, id: &AccountId, revoke: bool) -> Result<Option<String>> {
         if revoke {
             return self.revocations.delete_and_revoke(actor, id).await;
         }

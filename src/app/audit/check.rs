@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use switchboard_store::audit_segments::Segment;
+use switchboard_types::ProjectId;
 use switchboard_vault::MacError;
 
 use super::canon::{self, Events, GENESIS};
@@ -54,7 +55,7 @@ pub struct Finding {
     pub segment: Option<i64>,
     /// The project whose events these are; none means the installation itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub project_id: Option<String>,
+    pub project_id: Option<ProjectId>,
     /// Description for people.
     pub message: String,
 }

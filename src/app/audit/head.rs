@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use switchboard_store::Unit;
 use switchboard_store::audit_segments::Segment;
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
 
 use crate::app::Actor;
 use crate::app::audit::AuditLog;
@@ -132,7 +132,7 @@ impl AuditLog {
             HeadState::Agrees(head) | HeadState::Ahead(head) | HeadState::Differs(head) => json!(head),
         };
         let head = Head::of(self.core.store.newest_audit_segment().await?.as_ref());
-        let actor = Actor::cli("");
+        let actor = Actor::cli(&ProjectId::default());
         let detail = json!({ "before": before, "now": head });
         let event = self.core.audit(&actor, AuditAction::AuditAcceptHead, "audit", AuditOutcome::Ok, Some(&detail));
         self.core.store.apply(Unit::new().with(event)).await?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use switchboard_store::WriteError;
 use switchboard_store::audit_segments::{self, Segment};
+use switchboard_types::ProjectId;
 
 use super::canon::{self, Events, GENESIS};
 use super::head;
@@ -135,8 +136,8 @@ impl AuditLog {
     }
 
     /// Hashes the events of a range, per project.
-    pub(super) async fn hash_events(&self, from: &str, until: &str) -> Result<BTreeMap<Option<String>, Events>> {
-        let mut hashed: BTreeMap<Option<String>, Events> = BTreeMap::new();
+    pub(super) async fn hash_events(&self, from: &str, until: &str) -> Result<BTreeMap<Option<ProjectId>, Events>> {
+        let mut hashed: BTreeMap<Option<ProjectId>, Events> = BTreeMap::new();
         let mut next = from.to_owned();
         loop {
             let page = self.core.store.audit_events_between(&next, until, PAGE).await?;
@@ -159,7 +160,7 @@ impl AuditLog {
         newest: Option<&Segment>,
         from: &str,
         until: &str,
-        events: BTreeMap<Option<String>, Events>,
+        events: BTreeMap<Option<ProjectId>, Events>,
     ) -> Vec<Segment> {
         let (mut number, mut previous) =
             newest.map_or((0, GENESIS.to_vec()), |segment| (segment.number, segment.mac.clone()));

@@ -2,6 +2,7 @@
 
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_types::ProjectId;
 use switchboard_vault::Secrets;
 
 use crate::app::auth_config::AuthConfigs;
@@ -18,7 +19,7 @@ pub struct ConnectMethod {
 
 impl AuthConfigs {
     /// All connection methods that a user of a project can use now, in the toolkit's order.
-    pub async fn methods(&self, project: &str, toolkit: &Toolkit) -> Result<Vec<ConnectMethod>> {
+    pub async fn methods(&self, project: &ProjectId, toolkit: &Toolkit) -> Result<Vec<ConnectMethod>> {
         let candidates = self.usable_configs(project, toolkit).await?;
         // A managed auth config that is not usable was disabled on purpose, and is not created again.
         let managed = self.core.store.managed_schemes(project, &toolkit.slug).await?;
@@ -38,7 +39,7 @@ impl AuthConfigs {
     }
 
     /// Whether an auth config of a scheme can be created for a link now.
-    async fn can_create_now(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
+    async fn can_create_now(&self, project: &ProjectId, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
         if !self.can_create(project, toolkit, scheme) {
             return Ok(false);
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow, CountedAuthConfig};
 use switchboard_store::{ListPage, PageQuery};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
 use switchboard_vault::{Secret, Secrets};
 
 use crate::app::Actor;
@@ -85,7 +85,7 @@ pub struct AuthConfigs {
     redirect_uris: Arc<RedirectUris>,
     providers: Arc<Providers>,
     revocations: Arc<Revocations>,
-    recent: Recent<(String, String), Arc<Candidates>>,
+    recent: Recent<(ProjectId, String), Arc<Candidates>>,
 }
 
 crate::redacted_debug!(AuthConfigs);
@@ -104,12 +104,12 @@ impl AuthConfigs {
     }
 
     /// Removes a toolkit's auth configs from the cache, because they changed.
-    pub(in crate::app) fn forget(&self, project: &str, toolkit: &str) {
-        self.recent.forget(&(project.to_owned(), toolkit.to_owned()));
+    pub(in crate::app) fn forget(&self, project: &ProjectId, toolkit: &str) {
+        self.recent.forget(&(project.clone(), toolkit.to_owned()));
     }
 
     /// Removes a project's auth configs from the cache.
-    pub(in crate::app) fn forget_project(&self, project: &str) {
+    pub(in crate::app) fn forget_project(&self, project: &ProjectId) {
         self.recent.forget_where(|candidates| candidates.is_of(project));
     }
 }
@@ -166,7 +166,7 @@ impl AuthConfigs {
 
     /// The scheme by which this project can connect without an auth config of its own: OAuth 2 with the
     /// operator's client if it may use it, or a scheme that needs nothing from the developer.
-    pub fn managed_scheme(&self, project: &str, toolkit: &Toolkit) -> Option<Scheme> {
+    pub fn managed_scheme(&self, project: &ProjectId, toolkit: &Toolkit) -> Option<Scheme> {
         if toolkit.oauth2.is_some() {
             return self.core.settings.managed_client(&toolkit.slug, project).map(|_| Scheme::OAuth2);
         }
@@ -174,13 +174,13 @@ impl AuthConfigs {
     }
 
     /// A new managed auth config, not yet stored.
-    pub fn managed_auth_config(&self, project: &str, toolkit: &Toolkit) -> Option<AuthConfigRow> {
+    pub fn managed_auth_config(&self, project: &ProjectId, toolkit: &Toolkit) -> Option<AuthConfigRow> {
         let scheme = self.managed_scheme(project, toolkit)?;
         Some(self.new_row(project, toolkit, scheme, true))
     }
 
     /// One auth config of the caller's project.
-    pub async fn get(&self, project: &str, id: &str) -> Result<AuthConfigView> {
+    pub async fn get(&self, project: &ProjectId, id: &str) -> Result<AuthConfigView> {
         let found = self.core.store.counted_auth_config(project, id).await?;
         self.view(found.ok_or_else(|| auth_config_not_found(id))?)
     }
@@ -189,7 +189,7 @@ impl AuthConfigs {
     /// out.
     pub async fn list(
         &self,
-        project: &str,
+        project: &ProjectId,
         filter: AuthConfigFilter,
         page: PageQuery,
     ) -> Result<ListPage<AuthConfigView>> {
@@ -224,7 +224,13 @@ impl AuthConfigs {
         Ok(self.new_row(&actor.project_id, toolkit, scheme, false))
     }
 
-    pub(super) fn new_row(&self, project: &str, toolkit: &Toolkit, scheme: Scheme, is_managed: bool) -> AuthConfigRow {
+    pub(super) fn new_row(
+        &self,
+        project: &ProjectId,
+        toolkit: &Toolkit,
+        scheme: Scheme,
+        is_managed: bool,
+    ) -> AuthConfigRow {
         let now = self.core.now();
         AuthConfigRow {
             id: self.core.mint(Kind::AuthConfig),

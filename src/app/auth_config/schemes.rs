@@ -7,7 +7,7 @@ use std::sync::Arc;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::Unit;
 use switchboard_store::auth_configs::{self, AuthConfigRow};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -86,8 +86,8 @@ impl Candidates {
     }
 
     /// Whether the candidates belong to a project.
-    pub fn is_of(&self, project: &str) -> bool {
-        self.configs.iter().any(|config| config.project_id == project)
+    pub fn is_of(&self, project: &ProjectId) -> bool {
+        self.configs.iter().any(|config| config.project_id == *project)
     }
 }
 
@@ -183,7 +183,7 @@ impl AuthConfigs {
     /// The auth configs that links of a project and toolkit may use, cached for one second.
     pub(in crate::app) async fn usable_configs(
         &self,
-        project: &str,
+        project: &ProjectId,
         toolkit: &Toolkit,
     ) -> Result<Option<Arc<Candidates>>> {
         let cache_key = (project.to_owned(), toolkit.slug.clone());
@@ -279,7 +279,7 @@ impl AuthConfigs {
 
     /// Whether an auth config of a scheme can be created without anything from the project: with the operator's
     /// client, or because the scheme needs no client.
-    pub(in crate::app) fn can_create(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> bool {
+    pub(in crate::app) fn can_create(&self, project: &ProjectId, toolkit: &Toolkit, scheme: Scheme) -> bool {
         let is_user_token = scheme == Scheme::BearerToken && toolkit.oauth2.is_some();
         if !toolkit.offers(scheme) && !is_user_token {
             return false;

@@ -10,7 +10,7 @@ use switchboard_catalog::Toolkit;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::audit::{self, AuditEvent};
 use switchboard_store::{Statement, Store, Unit, meta};
-use switchboard_types::{AuditAction, AuditResult};
+use switchboard_types::{AuditAction, AuditResult, ProjectId};
 use switchboard_vault::Entropy;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -146,7 +146,7 @@ impl Core {
 #[derive(Clone, Debug)]
 pub struct Actor {
     /// The project acted in.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// `key_…`, `link:lt_…`, `system`, `cli`.
     pub name: String,
     /// Our own id of the request that caused it.
@@ -157,17 +157,17 @@ pub struct Actor {
 
 impl Actor {
     /// The server itself.
-    pub fn system(project_id: &str) -> Self {
+    pub fn system(project_id: &ProjectId) -> Self {
         Self::without_request(project_id, "system")
     }
 
     /// The user of the command line.
-    pub fn cli(project_id: &str) -> Self {
+    pub fn cli(project_id: &ProjectId) -> Self {
         Self::without_request(project_id, "cli")
     }
 
     /// An actor outside any request.
-    pub fn without_request(project_id: &str, name: &str) -> Self {
+    pub fn without_request(project_id: &ProjectId, name: &str) -> Self {
         let (project_id, name) = (project_id.to_owned(), name.to_owned());
         Self { project_id, name, request_id: None, caller_request_id: None }
     }

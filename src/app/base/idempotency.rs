@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use switchboard_store::idempotency::{self, IdempotencyRow};
 use switchboard_store::{Refusal, Statement, Unit, WriteError};
+use switchboard_types::ProjectId;
 use switchboard_vault::{KeyRing, SealContext};
 
 use crate::app::base::core::Core;
@@ -20,7 +21,7 @@ const MAX_LENGTH: usize = 255;
 /// An idempotency key together with the request that it was sent with.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
-    project_id: String,
+    project_id: ProjectId,
     key: String,
     request_hash: [u8; 32],
 }
@@ -62,7 +63,7 @@ pub enum Commit {
 
 impl IdempotencyKey {
     /// A key from the header, bound to its request.
-    pub fn new(project: &str, key: &str, method: &str, path: &str, body: &[u8]) -> Result<Self> {
+    pub fn new(project: &ProjectId, key: &str, method: &str, path: &str, body: &[u8]) -> Result<Self> {
         let visible = !key.is_empty() && key.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
         if !visible || key.len() > MAX_LENGTH {
             return Err(Error::validation(vec![format!(
@@ -83,7 +84,7 @@ impl IdempotencyKey {
 }
 
 /// The seal context of a stored response: bound to one request and one status.
-pub(in crate::app) fn seal_context(project: &str, key: &str, request_hash: &[u8], status: i64) -> SealContext {
+pub(in crate::app) fn seal_context(project: &ProjectId, key: &str, request_hash: &[u8], status: i64) -> SealContext {
     SealContext::new(project, "idempotency_keys", key, "response_sealed")
         .with("request", request_hash)
         .with("status", status.to_string())

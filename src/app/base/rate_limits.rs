@@ -14,6 +14,7 @@ use governor::clock::Clock as GovernorClock;
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
+use switchboard_types::AccountId;
 
 use crate::client_address::counted_as;
 use crate::error::{Code, Error, Result};
@@ -111,9 +112,9 @@ impl Limits {
     }
 
     /// Counts a call to a provider with an account.
-    pub fn count_account(&self, account_id: &str) -> Result<()> {
+    pub fn count_account(&self, account_id: &AccountId) -> Result<()> {
         let Some(limiter) = &self.account else { return Ok(()) };
-        let counted = self.counted("account", limiter.take(&account_id.to_owned()));
+        let counted = self.counted("account", limiter.take(&account_id.to_string()));
         counted.map(drop).map_err(|exceeded| {
             exceeded.error(&format!("connected account {account_id} (`rate_limit_per_account_per_minute`)"))
         })

@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use switchboard_catalog::PlainHttp;
+use switchboard_types::ProjectId;
 use switchboard_vault::Secret;
 
 use super::rate_limits::RateLimits;
@@ -62,7 +63,7 @@ impl Settings {
     }
 
     /// The operator's client for a toolkit, when this project may use it (R17).
-    pub fn managed_client(&self, toolkit: &str, project: &str) -> Option<&ManagedClient> {
+    pub fn managed_client(&self, toolkit: &str, project: &ProjectId) -> Option<&ManagedClient> {
         self.managed.get(toolkit).filter(|client| client.admits(project))
     }
 }
@@ -83,8 +84,8 @@ pub struct ManagedClient {
 }
 
 impl ManagedClient {
-    fn admits(&self, project: &str) -> bool {
-        self.projects.iter().any(|entry| entry == "*" || entry == project)
+    fn admits(&self, project: &ProjectId) -> bool {
+        self.projects.iter().any(|entry| entry == "*" || *project == *entry)
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
 use switchboard_store::{Refusal, Unit, WriteError, links};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
 
@@ -32,7 +32,7 @@ use crate::time::millis;
 #[derive(Debug)]
 pub struct Confirmed {
     /// The account.
-    pub account_id: String,
+    pub account_id: AccountId,
     /// Toolkit slug.
     pub toolkit: String,
     /// Where the user chooses one of several options; the account is not ACTIVE before.

@@ -39,7 +39,7 @@ pub use visit::{Offer, Visit};
 use std::sync::Arc;
 
 use switchboard_store::links::LinkRow;
-use switchboard_types::ReasonCode;
+use switchboard_types::{AccountId, ProjectId, ReasonCode};
 
 use crate::app::auth_config::AuthConfigs;
 use crate::app::base::core::Core;
@@ -98,7 +98,7 @@ pub struct Finished {
     /// How it ended.
     pub ending: Ending,
     /// The account, once the visitor has proven to have the link.
-    pub account_id: Option<String>,
+    pub account_id: Option<AccountId>,
     /// Toolkit slug.
     pub toolkit: Option<String>,
     /// The app's callback URL.
@@ -118,7 +118,7 @@ pub struct Finished {
     /// Id and cookie value of the link.
     pub link: Option<(String, String)>,
     /// The project of the link.
-    pub project_id: Option<String>,
+    pub project_id: Option<ProjectId>,
     /// The callback URLs that the project has registered, if they are already known.
     pub registered_urls: Option<Vec<String>>,
 }

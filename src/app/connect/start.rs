@@ -11,7 +11,7 @@ use std::sync::Arc;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose};
 use switchboard_store::{Unit, WriteError, accounts, revocations};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, ReasonCode};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, ReasonCode};
 use switchboard_vault::{OneTimeToken, Secrets, digest};
 use url::Url;
 
@@ -211,12 +211,12 @@ impl Connector {
         }
     }
 
-    pub(super) async fn record_browser_mismatch(&self, actor: &Actor, account: &str) {
+    pub(super) async fn record_browser_mismatch(&self, actor: &Actor, account: &AccountId) {
         self.record_refusal(actor, account, AuditOutcome::BrowserMismatch, &Facts::default()).await;
     }
 
     /// Records why a visitor could not continue; the link is unchanged.
-    pub(super) async fn record_refusal(&self, actor: &Actor, account: &str, why: AuditOutcome, facts: &Facts) {
+    pub(super) async fn record_refusal(&self, actor: &Actor, account: &AccountId, why: AuditOutcome, facts: &Facts) {
         let audit = self.core.audit(actor, AuditAction::LinkRefuse, account, why, Some(&facts.to_value()));
         if let Err(error) = self.core.store.apply(Unit::new().with(audit)).await {
             tracing::warn!(error = %error, why = why.as_str(), "refused visit could not be recorded");

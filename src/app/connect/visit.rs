@@ -9,7 +9,7 @@ use switchboard_store::accounts::{AccountRow, AccountStatus, ConnectingAccount};
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
-use switchboard_types::LinkOutcome;
+use switchboard_types::{CredentialVersion, LinkOutcome};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::{Ending, Finished};
@@ -255,7 +255,7 @@ impl Connector {
         // An address that a visitor entered earlier must not receive a secret that the developer gave
         // since.
         let fixed = if has_given_secret { toolkit.address_fields(scheme) } else { Vec::new() };
-        let was_connected = account.credential_version > 0;
+        let was_connected = account.credential_version > CredentialVersion::default();
         for (name, value) in AccountParams::parse(&account.params)?.fields.into_iter().filter(|_| was_connected) {
             if known.get(&name).is_none() && !fixed.iter().any(|field| field.name == name) {
                 known.insert(&name, Secret::new(value));

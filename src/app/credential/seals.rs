@@ -15,6 +15,7 @@ use switchboard_store::links::LinkRow;
 use switchboard_store::revocations::RevocationRow;
 use switchboard_store::unread_answers::UnreadAnswerRow;
 use switchboard_store::verifications::VerificationRow;
+use switchboard_types::{AccountId, ProjectId};
 use switchboard_vault::{SealContext, Secret, Secrets};
 use zeroize::Zeroizing;
 
@@ -26,9 +27,9 @@ use crate::error::{Code, Error, Result};
 #[derive(Clone, Copy, Debug)]
 pub struct Owner<'a> {
     /// The project.
-    pub project_id: &'a str,
+    pub project_id: &'a ProjectId,
     /// `ca_…`.
-    pub account_id: &'a str,
+    pub account_id: &'a AccountId,
     /// The project's end user.
     pub user_id: &'a str,
     /// Toolkit slug.

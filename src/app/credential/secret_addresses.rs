@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use switchboard_catalog::{Field, FieldFormat, Scheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_types::ProjectId;
 use switchboard_vault::Secrets;
 use url::Url;
 
@@ -27,7 +28,7 @@ pub(in crate::app) struct RequestFields<'a> {
 
 impl Credentials {
     /// Rejects a device code link in a project that confirms users through a verifier URL.
-    pub(in crate::app) async fn check_no_verifier(&self, project: &str) -> Result<()> {
+    pub(in crate::app) async fn check_no_verifier(&self, project: &ProjectId) -> Result<()> {
         let project = self.projects.get(project).await?;
         let settings = ProjectSettings::parse(&project.settings)?;
         if settings.oauth_callback_verifier_url.is_some() { Err(verifier_not_supported()) } else { Ok(()) }

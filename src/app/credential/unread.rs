@@ -7,7 +7,7 @@ use switchboard_auth::{TokenError, TokenErrorKind};
 use switchboard_store::Unit;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::unread_answers::{self, UnreadAnswerRow};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome};
 use zeroize::Zeroizing;
 
 use crate::app::Actor;
@@ -70,7 +70,7 @@ impl Credentials {
     ///
     /// # Errors
     /// [`Code::AccountNotFound`]; [`Code::AccountBadRequest`] if nothing is stored.
-    pub async fn read_unread(&self, actor: &Actor, account: &str) -> Result<Vec<Zeroizing<Vec<u8>>>> {
+    pub async fn read_unread(&self, actor: &Actor, account: &AccountId) -> Result<Vec<Zeroizing<Vec<u8>>>> {
         let project = &actor.project_id;
         let found = self.core.store.account(project, account).await?;
         let owner = found.ok_or_else(|| account_not_found(account))?;

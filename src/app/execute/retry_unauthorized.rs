@@ -31,7 +31,7 @@ impl Executor {
     ///
     /// # Errors
     /// `reauth_required` if the provider refuses the renewal as well: the user has to connect again.
-    #[tracing::instrument(level = "debug", skip_all, fields(toolkit = toolkit.slug, account = account.id))]
+    #[tracing::instrument(level = "debug", skip_all, fields(toolkit = toolkit.slug, account = account.id.as_str()))]
     pub(super) async fn renew_after_unauthorized(
         &self,
         account: &AccountRow,

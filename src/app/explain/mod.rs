@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 use switchboard_store::links::{LinkRow, LinkState};
-use switchboard_types::{AuditAction, LinkOutcome};
+use switchboard_types::{AccountId, AuditAction, LinkOutcome, ProjectId};
 
 use self::diagnosis::Diagnosis;
 use self::timeline::Event;
@@ -44,7 +44,7 @@ pub const LINK_ID_LENGTH: usize = 23;
 #[derive(Debug)]
 pub struct Explanation {
     /// The account.
-    pub account_id: String,
+    pub account_id: AccountId,
     /// The requested link and its status.
     pub link: Option<(String, LinkStatus)>,
     /// The status for responses.
@@ -125,7 +125,7 @@ impl Explanations {
 
 impl Explanations {
     /// Explains an account.
-    pub async fn of_account(&self, project: &str, id: &str) -> Result<Explanation> {
+    pub async fn of_account(&self, project: &ProjectId, id: &AccountId) -> Result<Explanation> {
         let account = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
         let (events, is_truncated) = self.events_of(&account).await?;
         let now = self.core.now();
@@ -178,13 +178,13 @@ impl Explanations {
     }
 
     /// Explains a link. `id` is the public part of its token.
-    pub async fn of_link(&self, project: &str, id: &str) -> Result<Explanation> {
+    pub async fn of_link(&self, project: &ProjectId, id: &str) -> Result<Explanation> {
         let unknown = || Error::of(Code::LinkNotFound, &[("id", &truncate_to(id, LINK_ID_LENGTH))]);
         // The whole token is a secret that must not appear in a URL, so it is not accepted.
         if !Kind::Link.admits(id) {
             return Err(unknown());
         }
-        let link = self.core.store.link(id).await?.filter(|link| link.project_id == project).ok_or_else(unknown)?;
+        let link = self.core.store.link(id).await?.filter(|link| link.project_id == *project).ok_or_else(unknown)?;
         let account = self.core.store.account(project, &link.account_id).await?.ok_or_else(unknown)?;
         let (events, is_truncated) = self.events_of(&account).await?;
         let events: Vec<Event> = events.into_iter().filter(|event| event.link_id() == Some(id)).collect();

@@ -1,7 +1,12 @@
 //! Describes the events of the audit log, each with a title for people.
 
 use switchboard_store::audit::AuditEvent;
-use switchboard_types::AuditAction::{self, *};
+use switchboard_types::AuditAction::{
+    self, AccountConnect, AccountDisable, AccountEnable, AccountExpire, AccountImport, AccountRefresh, AccountRevoke,
+    AccountRevokeUpstream, AccountUpdate, AuthConfigDisable, AuthConfigEnable, AuthConfigForgetClient,
+    AuthConfigLearnMethod, AuthConfigRegisterClient, AuthConfigUpdate, LinkCallback, LinkChoose, LinkChooseScheme,
+    LinkCode, LinkConfirm, LinkCreate, LinkEnd, LinkEnter, LinkFail, LinkOpen, LinkRefuse,
+};
 use switchboard_types::{AuditOutcome, Reason, ReasonCode};
 
 use crate::app::audit::Facts;

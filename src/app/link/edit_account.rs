@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, AccountType, AliasEdit, CredentialEdit, Edit};
 use switchboard_store::{Refusal, Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, ReasonCode};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, ReasonCode};
 use switchboard_vault::{Secret, Secrets};
 
 use super::direct::UsableAuthConfig;
@@ -59,7 +59,7 @@ pub struct CredentialPatch {
 impl Links {
     /// Changes an account and returns the new row.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn patch_account(&self, actor: &Actor, id: &str, patch: &AccountPatch) -> Result<AccountRow> {
+    pub async fn patch_account(&self, actor: &Actor, id: &AccountId, patch: &AccountPatch) -> Result<AccountRow> {
         let not_found = || account_not_found(id);
         for _ in 0..MAX_ATTEMPTS {
             let row = self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
@@ -90,7 +90,7 @@ impl Links {
 
     /// Disables or enables an account.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn set_account_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
+    pub async fn set_account_enabled(&self, actor: &Actor, id: &AccountId, enabled: bool) -> Result<()> {
         let row = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;
         let now = self.core.now();
         let statement = match (enabled, row.status) {

@@ -9,7 +9,7 @@ use switchboard_store::accounts::{self, AccountStatus, AccountType, Activation};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::LinkChoice;
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome};
 use switchboard_vault::{Secret, Secrets};
 
 use super::direct::{DirectLink, UsableAuthConfig, insert_error};
@@ -29,7 +29,7 @@ use crate::time::{Millis, millis};
 /// The new account.
 pub struct Connection {
     /// `ca_…`.
-    pub account_id: String,
+    pub account_id: AccountId,
     /// Contract name of the scheme.
     pub scheme: Scheme,
     /// ACTIVE with a credential, otherwise INITIATED.
@@ -201,8 +201,8 @@ impl Links {
         draft: &LinkDraft<'_>,
         config: &AuthConfigRow,
         imported: &Imported,
-    ) -> (String, Unit) {
-        let id = self.core.mint(Kind::ConnectedAccount);
+    ) -> (AccountId, Unit) {
+        let id = AccountId::from(self.core.mint(Kind::ConnectedAccount));
         let activation = Activation {
             credential: Some(self.credentials.seal_credential(
                 &draft.owner(&actor.project_id, &id, config),

@@ -16,7 +16,7 @@ use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 use switchboard_store::{Refusal, Unit};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, ProjectId};
 use switchboard_vault::{OneTimeToken, Secrets};
 
 use self::direct::insert_error;
@@ -68,7 +68,7 @@ pub struct Link {
     /// The page to send the user to.
     pub redirect_url: String,
     /// The new account.
-    pub account_id: String,
+    pub account_id: AccountId,
     /// The requested account type.
     pub account_type: AccountType,
     /// The stored access list.
@@ -189,7 +189,7 @@ impl Links {
         unit: Unit,
     ) -> (Link, Unit) {
         let now = self.core.now();
-        let account_id = self.core.mint(Kind::ConnectedAccount);
+        let account_id = AccountId::from(self.core.mint(Kind::ConnectedAccount));
         let (token, link_id) = self.mint_link();
         let expires_at = now + millis(self.core.settings.link_ttl);
         let expected = draft.expected.as_ref().and_then(Expectation::to_text);
@@ -246,7 +246,7 @@ impl Links {
         actor: &Actor,
         draft: &LinkDraft<'_>,
         config: &AuthConfigRow,
-        id: &str,
+        id: &AccountId,
         link_id: Option<&str>,
     ) -> Unit {
         let acl = draft.acl.as_ref().and_then(|acl| serde_json::to_string(acl).ok());
@@ -319,7 +319,7 @@ pub(super) struct LinkDraft<'a> {
 
 impl<'a> LinkDraft<'a> {
     /// The owner of the new account's secrets.
-    pub(super) fn owner(&self, project: &'a str, account: &'a str, config: &'a AuthConfigRow) -> Owner<'a> {
+    pub(super) fn owner(&self, project: &'a ProjectId, account: &'a AccountId, config: &'a AuthConfigRow) -> Owner<'a> {
         Owner {
             project_id: project,
             account_id: account,

@@ -9,7 +9,7 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 use switchboard_store::{Refusal, Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome};
 
 use crate::app::Actor;
 use crate::app::audit::Facts;
@@ -25,7 +25,7 @@ use crate::time::millis;
 /// The result of a refresh.
 pub struct RefreshResult {
     /// The account.
-    pub id: String,
+    pub id: AccountId,
     /// Its status now.
     pub status: AccountStatus,
     /// Where to send the user, if the user must reconnect.
@@ -38,7 +38,7 @@ impl Links {
     pub async fn refresh_account(
         self: &Arc<Self>,
         actor: &Actor,
-        id: &str,
+        id: &AccountId,
         callback_url: Option<&str>,
         may_change: bool,
     ) -> Result<RefreshResult> {

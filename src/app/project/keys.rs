@@ -12,7 +12,7 @@ use serde_json::json;
 use switchboard_store::api_keys::{self, ApiKeyRow};
 use switchboard_store::organization_keys::{self, OrganizationKeyKind, OrganizationKeyRow};
 use switchboard_store::{Refusal, Statement, Unit, WriteError, meta};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
 use switchboard_vault::{ApiKey, KeyKind};
 
 use super::key_uses;
@@ -49,7 +49,7 @@ pub struct Authenticated {
     /// `key_…`.
     pub key_id: String,
     /// The project that the key belongs to.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// What the key may do.
     pub scope: KeyScope,
 }
@@ -129,7 +129,12 @@ impl Keys {
     }
 
     /// A new key of a project, not yet stored.
-    pub(in crate::app) fn new_key(&self, project: &str, name: &str, scope: &KeyScope) -> Result<(ApiKey, ApiKeyRow)> {
+    pub(in crate::app) fn new_key(
+        &self,
+        project: &ProjectId,
+        name: &str,
+        scope: &KeyScope,
+    ) -> Result<(ApiKey, ApiKeyRow)> {
         let key = ApiKey::generate(&*self.core.entropy);
         let row = ApiKeyRow {
             id: self.core.mint(Kind::ApiKey),
@@ -189,12 +194,12 @@ impl Keys {
     }
 
     /// A key of a project.
-    pub async fn get(&self, project: &str, id: &str) -> Result<ApiKeyRow> {
+    pub async fn get(&self, project: &ProjectId, id: &str) -> Result<ApiKeyRow> {
         self.core.store.api_key(project, id).await?.ok_or_else(invalid)
     }
 
     /// All keys of a project, revoked ones included.
-    pub async fn list(&self, project: &str) -> Result<Vec<ApiKeyRow>> {
+    pub async fn list(&self, project: &ProjectId) -> Result<Vec<ApiKeyRow>> {
         Ok(self.core.store.api_keys(project).await?)
     }
 
@@ -234,7 +239,7 @@ impl Keys {
         let keys = presented.iter().filter_map(|text| ApiKey::parse(text).ok());
         let keys: BTreeMap<_, _> = keys.map(|key| (key.digest(), key.kind())).collect();
         for (digest, kind) in keys {
-            let actor = |project_id: &str| Actor {
+            let actor = |project_id: &ProjectId| Actor {
                 project_id: project_id.to_owned(),
                 name: "revocation".to_owned(),
                 request_id: Some(request_id.to_owned()),
@@ -258,7 +263,7 @@ impl Keys {
             if let Some(row) = found.filter(|row| row.revoked_at.is_none()) {
                 unit.push(organization_keys::revoke_leaked(&row.id, now));
                 unit.push(self.core.audit(
-                    &actor(""),
+                    &actor(&ProjectId::default()),
                     AuditAction::OrganizationKeyRevoke,
                     &row.id,
                     AuditOutcome::Leaked,

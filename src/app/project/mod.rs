@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_store::projects::{self, Project};
 use switchboard_store::{ListPage, PageQuery, Refusal, Unit, WriteError, api_keys};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
 use switchboard_vault::ApiKey;
 
 use crate::app::Actor;
@@ -146,7 +146,7 @@ impl Projects {
         for url in &settings.callback_urls {
             callback_url::check(url).map_err(|reason| Error::field("callback_urls", format!("{url} {reason}")))?;
         }
-        let actor = Actor::without_request("", actor_name);
+        let actor = Actor::without_request(&ProjectId::default(), actor_name);
         let (project, key) = self.add_project(&actor, name, settings, Some(&KeyScope::default())).await?;
         let (key, key_id) = key.ok_or_else(|| Error::internal("a project was made without its key"))?;
         Ok(NewProject { project, key, key_id })
@@ -162,7 +162,7 @@ impl Projects {
     ) -> Result<(Project, Option<(ApiKey, String)>)> {
         let now = self.core.now();
         let project = Project {
-            id: self.core.mint(Kind::Project),
+            id: self.core.mint(Kind::Project).into(),
             name: name.to_owned(),
             settings: serde_json::to_string(settings).map_err(Error::internal)?,
             created_at: now,
@@ -187,7 +187,7 @@ impl Projects {
     }
 
     /// A project that is not deleted.
-    pub async fn get(&self, id: &str) -> Result<Project> {
+    pub async fn get(&self, id: &ProjectId) -> Result<Project> {
         self.core.store.project(id).await?.ok_or_else(|| not_found(id))
     }
 
@@ -202,7 +202,7 @@ impl Projects {
     }
 
     /// Creates a new key with full access and revokes all earlier keys of the project at the same time.
-    pub async fn regenerate_key(&self, actor: &Actor, project: &str) -> Result<(ApiKey, api_keys::ApiKeyRow)> {
+    pub async fn regenerate_key(&self, actor: &Actor, project: &ProjectId) -> Result<(ApiKey, api_keys::ApiKeyRow)> {
         let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
         let (key, row) = self.keys.new_key(project, "default", &KeyScope::default())?;
         let unit = Unit::new()
@@ -218,12 +218,12 @@ impl Projects {
     }
 
     /// The settings of a project.
-    pub async fn settings(&self, project: &str) -> Result<ProjectSettings> {
+    pub async fn settings(&self, project: &ProjectId) -> Result<ProjectSettings> {
         ProjectSettings::parse(&self.get(project).await?.settings)
     }
 
     /// Rejects a callback URL that is not registered, if the project has registered any (R08).
-    pub async fn check_registered(&self, project: &str, url: &str, field: &str) -> Result<()> {
+    pub async fn check_registered(&self, project: &ProjectId, url: &str, field: &str) -> Result<()> {
         let settings = self.settings(project).await?;
         if settings.callback_urls.is_empty() || callback_url::is_registered(url, &settings.callback_urls) {
             return Ok(());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use switchboard_store::accounts::CredentialFilter;
 use switchboard_store::project_deletion::{self, BATCH, ClosedProject};
 use switchboard_store::{Refusal, Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -50,7 +50,7 @@ impl ProjectDeletion {
     /// Deletes a project and everything in it. Its keys are rejected from the next request on. With `revoke`,
     /// its credentials are queued to be revoked at their providers; returns the id of that job if there were
     /// any. Background jobs finish emptying a large or interrupted deletion.
-    pub async fn delete(&self, actor: &Actor, project: &str, revoke: bool) -> Result<Option<String>> {
+    pub async fn delete(&self, actor: &Actor, project: &ProjectId, revoke: bool) -> Result<Option<String>> {
         let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
         let unit = project_deletion::close(project, revoke, self.core.now()).with(self.core.audit(
             &actor,
@@ -90,7 +90,7 @@ impl ProjectDeletion {
     /// Ends what is in a closed project, batch by batch, until nothing is left or the time is up. Each batch is
     /// committed on its own; a later call continues.
     async fn empty_project(&self, actor: &Actor, revoke: bool, job: &str, until: Option<Instant>) -> Result<()> {
-        let project = actor.project_id.as_str();
+        let project = &actor.project_id;
         let must_stop = || until.is_some_and(|until| Instant::now() >= until) || self.core.stopping.is_cancelled();
         self.end_links_of(project, &must_stop).await?;
         if revoke && !must_stop() {
@@ -134,7 +134,7 @@ impl ProjectDeletion {
         Ok(changed)
     }
 
-    async fn end_links_of(&self, project: &str, must_stop: &impl Fn() -> bool) -> Result<()> {
+    async fn end_links_of(&self, project: &ProjectId, must_stop: &impl Fn() -> bool) -> Result<()> {
         while !must_stop() {
             let limit = i64::try_from(LINK_BATCH).map_err(Error::internal)?;
             let open = self.core.store.open_links_of_project(project, limit).await?;
@@ -152,7 +152,7 @@ impl ProjectDeletion {
 
 /// The id of the job that revokes a project's credentials. It is derived from the project's id, so that every
 /// run uses the same one.
-fn revoke_job_id(project: &str) -> String {
+fn revoke_job_id(project: &ProjectId) -> String {
     let suffix = project.strip_prefix(Kind::Project.prefix()).unwrap_or(project);
     format!("{}{suffix}", Kind::RevokeJob.prefix())
 }

@@ -69,10 +69,10 @@ mod tests {
         JobRow {
             kind: JobKind::Revocation,
             key: "rvk_1".to_owned(),
-            project_id: "pr_1".to_owned(),
+            project_id: "pr_1".into(),
             lane: "github".to_owned(),
             tries,
-            fence: tries,
+            fence: switchboard_types::Fence(tries),
             created_at: 0,
         }
     }

@@ -21,6 +21,8 @@ use tokio::sync::Notify;
 pub(in crate::app) use backoff::Retry;
 pub(in crate::app) use worker::Worker;
 
+use switchboard_types::ProjectId;
+
 use crate::app::base::core::Core;
 use crate::error::Result;
 use crate::time::Millis;
@@ -72,7 +74,7 @@ pub(in crate::app) struct LeasedJob<'a> {
 
 impl LeasedJob<'_> {
     /// Owner.
-    pub(in crate::app) fn project_id(&self) -> &str {
+    pub(in crate::app) fn project_id(&self) -> &ProjectId {
         &self.row.project_id
     }
 

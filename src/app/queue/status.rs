@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use switchboard_store::jobs::{FailedJob, JobCounts, JobKind};
+use switchboard_types::ProjectId;
 
 use crate::app::base::core::Core;
 use crate::error::Result;
@@ -38,7 +39,7 @@ pub struct FailedJobReport {
     /// Id of what the job is about, such as a revocation.
     pub id: String,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// What its concurrency is limited by, such as the toolkit.
     pub lane: String,
     /// Number of runs.

@@ -18,7 +18,7 @@ use std::time::Duration;
 use switchboard_catalog::Toolkit;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::ReasonCode;
+use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, ReasonCode};
 use switchboard_vault::Secrets;
 
 use super::Actor;
@@ -129,8 +129,8 @@ impl Refresher {
     /// Reads the account again under the lock, and refreshes it unless another caller did.
     async fn refresh_under_lock(
         &self,
-        project: &str,
-        id: &str,
+        project: &ProjectId,
+        id: &AccountId,
         toolkit: &Toolkit,
         requirement: Requirement,
     ) -> Result<AccountRow> {
@@ -231,7 +231,7 @@ impl Refresher {
             Err(WriteError::Refused(_)) => return Ok(Outcome::LostRace),
             Err(error) => return Err(error.into()),
         }
-        let fence = account.refresh_fence + 1;
+        let fence = account.refresh_fence.next();
         let (Some(renewal), Some(endpoint)) = (renewal, endpoint) else {
             return self.expire(account, fence, ReasonCode::TokenExpired, None).await;
         };
@@ -265,7 +265,7 @@ impl Refresher {
     async fn refresh_failed(
         &self,
         account: &AccountRow,
-        fence: i64,
+        fence: Fence,
         renewal: Renewal<'_>,
         failure: Failure,
         retry_after: Option<Millis>,
@@ -292,7 +292,7 @@ enum Requirement {
     /// A valid token; refreshed when due.
     WhenDue,
     /// A credential newer than this version.
-    NewerThan(i64),
+    NewerThan(CredentialVersion),
 }
 
 impl Requirement {

@@ -3,7 +3,7 @@
 
 use switchboard_store::accounts::{self, AccountRow, RefreshFailure, Refreshed};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, Reason, ReasonCode};
+use switchboard_types::{AuditAction, AuditOutcome, Fence, Reason, ReasonCode};
 
 use super::Refresher;
 use super::freshness::MAX_BACKOFF;
@@ -47,7 +47,7 @@ impl Refresher {
     pub(super) async fn store_rotated(
         &self,
         account: &AccountRow,
-        fence: i64,
+        fence: Fence,
         credential: &TokenCredential,
         params: &AccountParams,
         margin: Option<u64>,
@@ -75,7 +75,7 @@ impl Refresher {
     pub(super) async fn expire(
         &self,
         account: &AccountRow,
-        fence: i64,
+        fence: Fence,
         code: ReasonCode,
         failure: Option<&Failure>,
     ) -> Result<Outcome> {
@@ -97,7 +97,7 @@ impl Refresher {
     pub(super) async fn record_failure(
         &self,
         account: &AccountRow,
-        fence: i64,
+        fence: Fence,
         how: FailureEffect,
         failure: Failure,
         retry_after: Option<Millis>,

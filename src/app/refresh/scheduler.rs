@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use switchboard_catalog::Toolkit;
 use switchboard_store::Unit;
 use switchboard_store::accounts::{self, AccountRow};
+use switchboard_types::AccountId;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +41,7 @@ pub(in crate::app) struct RefreshQueue {
 
 #[derive(Default)]
 struct QueueState {
-    accounts: HashSet<String>,
+    accounts: HashSet<AccountId>,
     toolkits: HashMap<String, ToolkitQueue>,
 }
 
@@ -77,23 +78,23 @@ impl RefreshQueue {
 
     /// Queues an account. Returns the toolkit's semaphore and a slot; none when the account is already
     /// queued, or the queue is full.
-    fn enqueue(self: &Arc<Self>, account: &str, toolkit: &str) -> Option<(Arc<Semaphore>, QueueSlot)> {
+    fn enqueue(self: &Arc<Self>, account: &AccountId, toolkit: &str) -> Option<(Arc<Semaphore>, QueueSlot)> {
         let mut state = self.state();
         let QueueState { accounts, toolkits } = &mut *state;
         let line = toolkits.entry(toolkit.to_owned()).or_insert_with(|| ToolkitQueue {
             toolkit_permits: Arc::new(Semaphore::new(MAX_CONCURRENT_PER_TOOLKIT)),
             length: 0,
         });
-        if line.length >= MAX_QUEUED_PER_TOOLKIT || !accounts.insert(account.to_owned()) {
+        if line.length >= MAX_QUEUED_PER_TOOLKIT || !accounts.insert(account.clone()) {
             return None;
         }
         line.length += 1;
         let toolkit_permits = Arc::clone(&line.toolkit_permits);
-        let slot = QueueSlot { queue: Arc::clone(self), account: account.to_owned(), toolkit: toolkit.to_owned() };
+        let slot = QueueSlot { queue: Arc::clone(self), account: account.clone(), toolkit: toolkit.to_owned() };
         Some((toolkit_permits, slot))
     }
 
-    fn dequeue(&self, account: &str, toolkit: &str) {
+    fn dequeue(&self, account: &AccountId, toolkit: &str) {
         let mut state = self.state();
         state.accounts.remove(account);
         let Some(line) = state.toolkits.get_mut(toolkit) else { return };
@@ -110,7 +111,7 @@ impl RefreshQueue {
 /// An account's slot in the queue of its toolkit, freed on drop, also after a panic.
 struct QueueSlot {
     queue: Arc<RefreshQueue>,
-    account: String,
+    account: AccountId,
     toolkit: String,
 }
 
@@ -215,8 +216,8 @@ mod tests {
     async fn a_refresh_that_panics_frees_its_slot() {
         let queue = Arc::new(RefreshQueue::new());
         for _ in 0..2 {
-            let (_, slot) = queue.enqueue("ca_1", "tk").unwrap();
-            assert!(queue.enqueue("ca_1", "tk").is_none(), "already queued");
+            let (_, slot) = queue.enqueue(&"ca_1".into(), "tk").unwrap();
+            assert!(queue.enqueue(&"ca_1".into(), "tk").is_none(), "already queued");
             let task = tokio::spawn(async move {
                 let _slot = slot;
                 panic!("in a refresh");

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::reseal::{self, RowKey, SealedAccount, SealedColumn};
 use switchboard_store::{Statement, Store, Unit};
+use switchboard_types::{AccountId, ProjectId};
 use switchboard_vault::{KeyRing, OpenError, SealContext};
 
 use crate::app::base::{failpoint, idempotency};
@@ -102,7 +103,7 @@ impl Run<'_> {
             }
             let (page, sealed) = page?;
             let Some(last) = page.last() else { return Ok(()) };
-            after.clone_from(&last.id);
+            last.id.as_str().clone_into(&mut after);
             for (account, sealed) in page.iter().zip(sealed) {
                 if let Some(sealed) = self.record("connected_accounts", &account.id, sealed) {
                     written.push(reseal::replace_credential(account, sealed));
@@ -143,7 +144,7 @@ impl Run<'_> {
 
     /// The shared fields come first, because the client is bound to them.
     async fn auth_config(&mut self, key: &RowKey) -> Result<Option<Statement>> {
-        let Some(mut config) = self.store.auth_config(&key.0, &key.1).await? else { return Ok(None) };
+        let Some(mut config) = self.store.auth_config(&key.0.as_str().into(), &key.1).await? else { return Ok(None) };
         let old = (config.credentials_sealed.clone(), config.shared_sealed.clone());
         // A client in the current layout beside shared fields in the first one was not written by this program.
         if let Some(shared) = &old.1 {
@@ -184,7 +185,7 @@ impl Run<'_> {
         key: &RowKey,
         old: &[u8],
     ) -> Result<std::result::Result<Vec<u8>, Skipped>> {
-        let (project, id) = key;
+        let (project, id) = (&ProjectId::from(key.0.as_str()), &key.1);
         let (name, context) = match column {
             SealedColumn::Prefill => {
                 let Some(link) = self.store.link(id).await? else { return Ok(Err(Skipped::Orphan)) };
@@ -219,7 +220,7 @@ impl Run<'_> {
         Ok(context.map_err(Skipped::from).and_then(|context| self.reseal(table(column), key, name, old, context)))
     }
 
-    async fn account(&self, project: &str, id: &str) -> Result<Option<AccountRow>> {
+    async fn account(&self, project: &ProjectId, id: &AccountId) -> Result<Option<AccountRow>> {
         Ok(self.store.account(project, id).await?)
     }
 
@@ -232,8 +233,8 @@ impl Run<'_> {
             if !switchboard_vault::is_first_layout(&old) {
                 continue;
             }
-            let key = (rotation.project_id.clone(), rotation.account_id.clone());
-            let Some(account) = self.account(&key.0, &key.1).await? else { continue };
+            let Some(account) = self.account(&rotation.project_id, &rotation.account_id).await? else { continue };
+            let key = (rotation.project_id.to_string(), rotation.account_id.to_string());
             let sealed = Destination::parse(&rotation.params).map_err(Skipped::from).and_then(|destination| {
                 let context = seals::credential_context(&(&account).into(), &destination);
                 self.reseal("connected_accounts", &key, "credential_sealed", &old, context)

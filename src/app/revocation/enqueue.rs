@@ -8,7 +8,7 @@ use switchboard_store::accounts::{self, AccountRow, CredentialFilter};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::revocations::{self, RevocationRow};
 use switchboard_store::{Refusal, Unit, WriteError, links, unread_answers};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, ReasonCode};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, ProjectId, ReasonCode};
 use switchboard_vault::Secrets;
 
 use super::too_busy;
@@ -37,18 +37,18 @@ pub enum EndState {
 /// Position in a list of accounts that is processed in batches. Batches get smaller after a conflict.
 struct BatchCursor {
     /// The last account that was processed.
-    after: String,
+    after: AccountId,
     limit: i64,
     failures: u32,
 }
 
 impl BatchCursor {
     fn new() -> Self {
-        Self { after: String::new(), limit: BATCH_SIZE, failures: 0 }
+        Self { after: AccountId::default(), limit: BATCH_SIZE, failures: 0 }
     }
 
     /// Continues after a batch that ended with the account `last`.
-    fn advance(&mut self, last: Option<String>) {
+    fn advance(&mut self, last: Option<AccountId>) {
         *self = Self { after: last.unwrap_or_default(), ..Self::new() };
     }
 
@@ -58,7 +58,7 @@ impl BatchCursor {
         if self.failures == MAX_RESTARTS {
             return Err(too_busy());
         }
-        *self = Self { after: String::new(), limit: (self.limit / 2).max(1), failures: self.failures + 1 };
+        *self = Self { after: AccountId::default(), limit: (self.limit / 2).max(1), failures: self.failures + 1 };
         Ok(())
     }
 }
@@ -68,7 +68,7 @@ struct Batch {
     unit: Unit,
     accounts: usize,
     /// The last account; none if no account was left.
-    last: Option<String>,
+    last: Option<AccountId>,
     /// Whether these were the last accounts: fewer than the limit.
     is_last: bool,
 }
@@ -76,7 +76,7 @@ struct Batch {
 impl Revocations {
     /// Deletes an account: erases its credential, ends its links, and queues the revocation at the provider.
     /// Returns the id of the job, if there was a credential.
-    pub(in crate::app) async fn delete_and_revoke(&self, actor: &Actor, id: &str) -> Result<Option<String>> {
+    pub(in crate::app) async fn delete_and_revoke(&self, actor: &Actor, id: &AccountId) -> Result<Option<String>> {
         for _ in 0..MAX_RESTARTS {
             let project = &actor.project_id;
             let account = self.core.store.account(project, id).await?;
@@ -304,7 +304,7 @@ impl Revocations {
     /// Without `has_credential`, only accounts without a credential.
     pub(in crate::app) async fn delete_accounts_in_batches(
         &self,
-        project: &str,
+        project: &ProjectId,
         id: &str,
         has_credential: bool,
     ) -> Result<()> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, ReasonCode};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, ReasonCode};
 
 use super::attempt::{AttemptStatus, Task};
 use super::sharing::SharedTokens;
@@ -32,7 +32,7 @@ impl Revocations {
     /// Revokes an account's credential at its provider and then here. Returns what was revoked; nothing if the
     /// account was REVOKED before.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn revoke_account(self: &Arc<Self>, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
+    pub async fn revoke_account(self: &Arc<Self>, actor: &Actor, id: &AccountId) -> Result<Vec<RevokedToken>> {
         // Locks are created only for ids of this project.
         let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;
         let lock = self.core.account_locks.for_account(&account.id);
@@ -44,7 +44,7 @@ impl Revocations {
         task.await.map_err(Error::internal)?
     }
 
-    async fn revoke_locked(&self, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
+    async fn revoke_locked(&self, actor: &Actor, id: &AccountId) -> Result<Vec<RevokedToken>> {
         for _ in 0..MAX_RESTARTS {
             let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;
             if self.spool.finish(&account).await? {
@@ -103,7 +103,7 @@ impl Revocations {
             };
             tracing::warn!(account.id = %id, toolkit = %account.toolkit, "revocation failed");
             let unit = Unit::new()
-                .with(accounts::release_revocation_lease(&account.project_id, id, account.refresh_fence + 1))
+                .with(accounts::release_revocation_lease(&account.project_id, id, account.refresh_fence.next()))
                 .with(self.core.audit(
                     actor,
                     AuditAction::AccountRevoke,

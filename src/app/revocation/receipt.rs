@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use switchboard_store::revocations::{RevocationCounts, RevocationRow, RevocationState};
 use switchboard_store::{ListPage, PageQuery};
+use switchboard_types::ProjectId;
 
 use super::{RevokedToken, parse_tokens};
 use crate::app::base::errors::readable;
@@ -68,7 +69,7 @@ impl Revocations {
     /// The counts of a job of the caller's project, and one page of its credentials.
     pub async fn revoke_job(
         &self,
-        project: &str,
+        project: &ProjectId,
         id: &str,
         page: PageQuery,
     ) -> Result<(ListPage<RevokeJobItem>, RevocationCounts)> {
@@ -87,7 +88,7 @@ fn item(row: RevocationRow) -> Result<RevokeJobItem> {
         RevocationState::Finished { outcome, at } => (outcome.as_str(), None, Some(iso(*at))),
     };
     Ok(RevokeJobItem {
-        connected_account_id: row.account_id,
+        connected_account_id: row.account_id.into(),
         toolkit: row.toolkit,
         outcome,
         revoked_tokens: parse_tokens(&row.tokens)?,

@@ -12,6 +12,7 @@ use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::grants::{self, GrantKey};
 use switchboard_store::{Statement, Unit};
+use switchboard_types::AccountId;
 use switchboard_vault::{Secrets, digest};
 
 use crate::app::model::params::AccountParams;
@@ -73,7 +74,7 @@ impl Revocations {
     /// is revoked alone. `secrets` are the tokens; without them, all tokens of the toolkit are assumed to exist.
     pub(in crate::app) fn record_grant(
         &self,
-        account: &str,
+        account: &AccountId,
         toolkit: &Toolkit,
         config: &AuthConfigRow,
         params: &AccountParams,
@@ -107,7 +108,7 @@ impl Revocations {
             if self.recorded_toolkits.contains(&name) || !toolkit.schemes().iter().any(reaches) {
                 continue;
             }
-            let mut after = String::new();
+            let mut after = AccountId::default();
             loop {
                 let accounts = self.core.store.accounts_without_grant(&toolkit.slug, &after, PAGE).await?;
                 let Some(last) = accounts.last() else { break };
@@ -183,7 +184,7 @@ impl Revocations {
         oauth: &OAuth2,
         params: &AccountParams,
         client_id: &str,
-        (account, excluded): (&str, &str),
+        (account, excluded): (&AccountId, &str),
         has_token: impl Fn(&str) -> bool,
     ) -> Result<SharedTokens> {
         let mut shared = SharedTokens::default();

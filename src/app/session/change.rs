@@ -4,7 +4,7 @@
 use serde_json::json;
 use switchboard_store::sessions::{self, SessionRow, SessionVersion};
 use switchboard_store::{ListPage, PageQuery, Refusal, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
 
 use super::patch::SessionPatch;
 use super::policy::{Experimental, SessionConfig};
@@ -81,7 +81,7 @@ impl Sessions {
     /// The session together with the caller's custom tools. They run in the caller's process and are not
     /// stored: they are validated, named and returned.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn attach(&self, project: &str, id: &str, given: Experimental) -> Result<Session> {
+    pub async fn attach(&self, project: &ProjectId, id: &str, given: Experimental) -> Result<Session> {
         let session = self.get(project, id).await?;
         let mut session = Session::clone(&session);
         if given.custom_toolkits.is_some() || given.custom_tools.is_some() {
@@ -96,7 +96,12 @@ impl Sessions {
 
     /// One page of a session's policies, newest first, with the total number and the session's user.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn history(&self, project: &str, id: &str, page: PageQuery) -> Result<(String, ListPage<PastPolicy>)> {
+    pub async fn history(
+        &self,
+        project: &ProjectId,
+        id: &str,
+        page: PageQuery,
+    ) -> Result<(String, ListPage<PastPolicy>)> {
         let session = self.get(project, id).await?;
         let ListPage { rows, next, total } = self.core.store.session_versions(project, id, page).await?;
         let policies = rows.into_iter().filter_map(|row| readable(id, past_policy(&row))).collect();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 use switchboard_store::sessions::{self, SessionRow};
 use switchboard_store::{Refusal, Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -46,7 +46,7 @@ pub struct Session {
     /// `trs_…`.
     pub id: String,
     /// The project.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// The project's end user.
     pub user_id: String,
     /// The policy.
@@ -77,7 +77,7 @@ pub struct Sessions {
     idempotency: Arc<Idempotency>,
     projects: Arc<Projects>,
     auth_configs: Arc<AuthConfigs>,
-    recent: Recent<(String, String), Arc<Session>>,
+    recent: Recent<(ProjectId, String), Arc<Session>>,
 }
 
 crate::redacted_debug!(Sessions);
@@ -94,8 +94,8 @@ impl Sessions {
     }
 
     /// Removes a project's sessions from the cache.
-    pub(in crate::app) fn forget_project(&self, project: &str) {
-        self.recent.forget_where(|session| session.project_id == project);
+    pub(in crate::app) fn forget_project(&self, project: &ProjectId) {
+        self.recent.forget_where(|session| session.project_id == *project);
     }
 }
 
@@ -154,7 +154,7 @@ impl Sessions {
 
     /// One session of the caller's project.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn get(&self, project: &str, id: &str) -> Result<Arc<Session>> {
+    pub async fn get(&self, project: &ProjectId, id: &str) -> Result<Arc<Session>> {
         check_id(id)?;
         let cache_key = (project.to_owned(), id.to_owned());
         if let Some(session) = self.recent.get(&cache_key) {

@@ -120,7 +120,7 @@ impl Sessions {
             return Ok(found.into_iter().map(Some).collect());
         };
         if let [only] = pins {
-            return Ok(vec![self.core.store.account(&session.project_id, only).await?]);
+            return Ok(vec![self.core.store.account(&session.project_id, &only.as_str().into()).await?]);
         }
         let found = self.core.store.accounts_by_id(&session.project_id, pins).await?;
         let find = |id: &String| found.iter().find(|account| account.id == *id).cloned();

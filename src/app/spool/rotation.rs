@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::{self, AccountRow, Refreshed};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, Fence, ProjectId};
 
 use crate::app::Actor;
 use crate::app::audit::Facts;
@@ -24,11 +24,11 @@ use crate::error::{Code, Error, Result};
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Rotation {
     /// The project of the account.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// The account.
-    pub account_id: String,
+    pub account_id: AccountId,
     /// The fence of the lease under which the token was refreshed.
-    pub fence: i64,
+    pub fence: Fence,
     /// Sealed for the account's row, base64.
     credential: String,
     /// The parameters that the credential is bound to.
@@ -41,7 +41,7 @@ pub struct Rotation {
 
 impl Rotation {
     /// The rotation of one account under one lease.
-    pub fn new(project_id: &str, account_id: &str, fence: i64, refreshed: &Refreshed) -> Self {
+    pub fn new(project_id: &ProjectId, account_id: &AccountId, fence: Fence, refreshed: &Refreshed) -> Self {
         Self {
             project_id: project_id.to_owned(),
             account_id: account_id.to_owned(),
@@ -194,7 +194,7 @@ pub(in crate::app) fn remove(file: &Path) {
     }
 }
 
-fn file_of(dir: &Path, account: &str, fence: i64) -> PathBuf {
+fn file_of(dir: &Path, account: &AccountId, fence: Fence) -> PathBuf {
     dir.join(format!("{account}-{fence}.json"))
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use switchboard_catalog::Toolkit;
+use switchboard_types::ProjectId;
 
 use crate::app::auth_config::AuthConfigs;
 use crate::app::base::core::Core;
@@ -48,7 +49,7 @@ impl Toolkits {
 
 impl Toolkits {
     /// The toolkits that match a filter, ordered by name or by usage.
-    pub async fn list(&self, project: &str, filter: &ToolkitListFilter) -> Result<Vec<Arc<Toolkit>>> {
+    pub async fn list(&self, project: &ProjectId, filter: &ToolkitListFilter) -> Result<Vec<Arc<Toolkit>>> {
         let slugs: Option<BTreeSet<String>> =
             filter.slugs.as_ref().map(|slugs| slugs.iter().map(|slug| slug.to_ascii_lowercase()).collect());
         let category = filter.category.as_deref().map(str::to_ascii_lowercase);

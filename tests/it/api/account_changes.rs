@@ -145,8 +145,18 @@ async fn refresh_gets_a_new_token_and_leaves_a_working_account_alone() {
     let server = TestServer::start().await;
     let session = server.api.session("u", "sandbox").await;
     let account = finish_oauth(&server.api, &server.api.link(&session, "sandbox").await).await;
-    let version =
-        async || server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap().credential_version;
+    let version = async || {
+        server
+            .app
+            .core
+            .store
+            .account(&server.project_id, &account.as_str().into())
+            .await
+            .unwrap()
+            .unwrap()
+            .credential_version
+            .0
+    };
     assert_eq!(version().await, 1);
     for (body, expected) in [("", 2), ("{}", 3)] {
         let answer = refresh(&server, &account, body).await.expect(200);
@@ -183,7 +193,7 @@ async fn a_working_account_keeps_its_token_until_it_has_a_new_one() {
     let session = server.api.session("u", "sandbox").await;
     let account = finish_oauth(&server.api, &server.api.link(&session, "sandbox").await).await;
     // Without a refresh token only the user can go on.
-    let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
+    let row = server.app.core.store.account(&server.project_id, &account.as_str().into()).await.unwrap().unwrap();
     let mut secrets = server.app.credentials.open_credential(&row).unwrap();
     secrets.remove("refresh_token");
     let params = switchboard::app::model::params::AccountParams::parse(&row.params).unwrap();
@@ -197,7 +207,7 @@ async fn a_working_account_keeps_its_token_until_it_has_a_new_one() {
     };
     let unit = switchboard_store::Unit::new().with(switchboard_store::accounts::edit(
         &server.project_id,
-        &account,
+        &account.as_str().into(),
         edit,
         row.updated_at,
     ));
@@ -211,8 +221,18 @@ async fn a_working_account_keeps_its_token_until_it_has_a_new_one() {
     Browser::new("alice").submit(&format!("{url}/reject"), &[]).await;
     assert_eq!((works().await, server.api.status(&account).await), (json!("alice"), "ACTIVE".to_owned()));
     // Somebody else says yes: their account does not take the place of this one.
-    let version =
-        async || server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap().credential_version;
+    let version = async || {
+        server
+            .app
+            .core
+            .store
+            .account(&server.project_id, &account.as_str().into())
+            .await
+            .unwrap()
+            .unwrap()
+            .credential_version
+            .0
+    };
     let before = version().await;
     let second = refresh(&server, &account, "").await.expect(200);
     let refused = Browser::new("bob").follow(&text(&second, "redirect_url"), |_| false).await;

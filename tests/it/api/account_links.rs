@@ -136,7 +136,7 @@ async fn tokens_got_elsewhere_are_imported_and_used() {
     let config = managed(api).await;
     let link = json!({ "auth_config_id": config, "user_id": "first" });
     let account = finish_oauth(api, &api.post("/connected_accounts/link", &link).await.expect(201)).await;
-    let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
+    let row = server.app.core.store.account(&server.project_id, &account.as_str().into()).await.unwrap().unwrap();
     let secrets = server.app.credentials.open_credential(&row).unwrap();
     let val = json!({ "status": "ACTIVE", "access_token": secrets.get("access_token"),
         "refresh_token": secrets.get("refresh_token"), "expires_in": 60, "scope": ["notes:read", "notes:write"] });

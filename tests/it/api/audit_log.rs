@@ -248,7 +248,7 @@ async fn servers_that_seal_and_write_at_once_make_one_chain() {
         let (writer, project) = (Arc::clone(&app), server.project_id.clone());
         work.spawn(async move {
             for _ in 0..300 {
-                let actor = Actor::cli(&project);
+                let actor = Actor::cli(&project.as_str().into());
                 let unit = Unit::new().with(writer.core.audit(
                     &actor,
                     AuditAction::SessionUpdate,

@@ -167,7 +167,7 @@ async fn an_id_of_another_project_is_an_unknown_id_everywhere() {
     let mine = graph(&server.api, KEY).await;
     let theirs = graph(&other, "the-others-key").await;
     upstream.take();
-    let projects = [(&mine, &theirs, other_id.clone()), (&theirs, &mine, server.project_id.clone())];
+    let projects = [(&mine, &theirs, other_id.clone()), (&theirs, &mine, server.project_id.to_string())];
     for (one, two, owner) in projects {
         let before = rows(&server, &owner);
         assert!(before[2].as_array().unwrap().len() == 3 && !before[11].as_array().unwrap().is_empty(), "{before}");

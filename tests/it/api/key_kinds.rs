@@ -84,7 +84,7 @@ async fn two_credentials_are_refused_even_when_each_is_valid() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_beyond_a_project_end_from_the_next_request_on() {
     let server = TestServer::start().await;
-    let actor = switchboard::app::Actor::cli("");
+    let actor = switchboard::app::Actor::cli(&"".into());
     let reach = switchboard::app::project::keys::KeyOwner::User { email: "ada@example.com".to_owned() };
     let (key, row) = server.app.keys.create_organization_key(&actor, "laptop", &reach).await.unwrap();
     let url = format!("{}/org/list", server.api.base);

@@ -52,7 +52,7 @@ async fn connect(server: &TestServer, api: &Api, scheme: &str) -> String {
 
 /// What is sealed for an account, read past the API.
 async fn sealed(server: &TestServer, account: &str) -> Vec<(String, String)> {
-    let row = server.app.core.store.account(&server.project_id, account).await.unwrap().unwrap();
+    let row = server.app.core.store.account(&server.project_id, &account.into()).await.unwrap().unwrap();
     let secrets = server.app.credentials.open_credential(&row).unwrap();
     secrets.iter().map(|(name, secret)| (name.to_owned(), secret.expose().to_owned())).collect()
 }

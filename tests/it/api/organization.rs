@@ -116,7 +116,7 @@ async fn a_project_lives_from_its_creation_to_its_deletion() {
         assert_eq!(left(column, table), json!([[0]]), "{table} {column}");
     }
     assert!(config.starts_with("ac_") && !KEY.is_empty());
-    let events = server.app.core.store.audit_events(&id, &id).await.unwrap();
+    let events = server.app.core.store.audit_events(&id.as_str().into(), &id).await.unwrap();
     // The last two may be of the same millisecond.
     let mut actions: Vec<&str> = events.iter().map(|event| event.action.as_str()).collect();
     actions.sort_unstable();
@@ -202,7 +202,7 @@ async fn a_deleted_project_s_tokens_are_dead_at_the_provider() {
     let owner = Holder::owner(&server).await;
     let session = server.api.session("u", "sandbox").await;
     let account = finish_oauth(&server.api, &server.api.link(&session, "sandbox").await).await;
-    let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
+    let row = server.app.core.store.account(&server.project_id, &account.as_str().into()).await.unwrap().unwrap();
     let token = server.app.credentials.open_credential(&row).unwrap().get("access_token").unwrap().to_owned();
     let me = async || {
         let bearer = format!("Bearer {token}");

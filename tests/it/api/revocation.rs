@@ -26,7 +26,7 @@ pub struct Tokens {
 impl Tokens {
     /// What is sealed for an account, read past the API.
     pub async fn of(server: &TestServer, account: &str) -> Self {
-        let row = server.app.core.store.account(&server.project_id, account).await.unwrap().unwrap();
+        let row = server.app.core.store.account(&server.project_id, &account.into()).await.unwrap().unwrap();
         let secrets = server.app.credentials.open_credential(&row).unwrap();
         let one = |name| secrets.get(name).unwrap().to_owned();
         Self { access: one("access_token"), refresh: one("refresh_token") }

@@ -86,8 +86,8 @@ async fn half_a_scope_and_uuids_are_refused_and_what_is_not_there_is_unknown() {
     member.call("GET", "/org/list", &[("x-org-id", "nonsense")], &Value::Null).await.expect(200);
     let headers = [("x-org-id", "nonsense")];
     server.api.call_with("GET", "/toolkits", &headers, "").await.expect(200);
-    let actor = Actor::cli("");
-    server.app.project_deletion.delete(&actor, project, true).await.unwrap();
+    let actor = Actor::cli(&"".into());
+    server.app.project_deletion.delete(&actor, &project.into(), true).await.unwrap();
     let scope = [("x-org-id", org), ("x-project-id", project)];
     member.call("GET", "/toolkits", &scope, &Value::Null).await.expect_error(404, "Project_NotFound");
     member.call("GET", "/toolkits", &[], &Value::Null).await.expect_error(400, "HTTP_BadRequest");

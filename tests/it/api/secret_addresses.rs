@@ -91,7 +91,7 @@ async fn change(api: &Api, account: &str, val: Value) -> Reply {
 }
 
 async fn fields(server: &TestServer, account: &str) -> Value {
-    let row = server.app.core.store.account(&server.project_id, account).await.unwrap().unwrap();
+    let row = server.app.core.store.account(&server.project_id, &account.into()).await.unwrap().unwrap();
     serde_json::from_str::<Value>(&row.params).unwrap()["fields"].clone()
 }
 
@@ -306,7 +306,7 @@ async fn a_field_that_a_newer_file_adds_counts_as_its_default() {
     let val = json!({ "site": GOOD, "generic_api_key": "user-canary" });
     let account = import(api, &config, "API_KEY", val).await.expect(201)["id"].as_str().unwrap().to_owned();
     // As an account of before the field: its seal does not know it.
-    let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
+    let row = server.app.core.store.account(&server.project_id, &account.as_str().into()).await.unwrap().unwrap();
     let mut params = switchboard::app::model::params::AccountParams::parse(&row.params).unwrap();
     params.fields.remove("area");
     let edit = switchboard_store::accounts::CredentialEdit {
@@ -320,9 +320,9 @@ async fn a_field_that_a_newer_file_adds_counts_as_its_default() {
     };
     let edit =
         switchboard_store::accounts::Edit { credential: Some(edit), ..switchboard_store::accounts::Edit::default() };
-    let edit = switchboard_store::accounts::edit(&server.project_id, &account, edit, row.updated_at);
+    let edit = switchboard_store::accounts::edit(&server.project_id, &account.as_str().into(), edit, row.updated_at);
     server.app.core.store.apply(switchboard_store::Unit::new().with(edit)).await.unwrap();
-    let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
+    let row = server.app.core.store.account(&server.project_id, &account.as_str().into()).await.unwrap().unwrap();
     let toolkit = server.app.core.toolkit("keyed").unwrap();
     let params = switchboard::app::model::params::AccountParams::parse(&row.params).unwrap();
     let completed = params.with_derived_values(&toolkit, switchboard_catalog::Scheme::ApiKey);

@@ -123,10 +123,10 @@ async fn a_connection_changes_hands_only_when_that_is_allowed() {
     // Without a refresh token only the user can go on.
     let path = format!("/connected_accounts/{account}");
     let expire = async || {
-        let row = server.app.core.store.account(&server.project_id, account).await.unwrap().unwrap();
+        let row = server.app.core.store.account(&server.project_id, &account.into()).await.unwrap().unwrap();
         let statement = switchboard_store::accounts::expire_refreshed(
             &server.project_id,
-            account,
+            &account.into(),
             row.refresh_fence,
             &switchboard_types::ReasonCode::GrantEnded.into(),
             server.app.core.now(),

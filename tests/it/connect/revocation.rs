@@ -211,7 +211,7 @@ async fn one_command_ends_every_account_of_a_project_at_all_its_providers() {
             let link = server.api.link(&session, slug).await;
             Browser::new("alice").follow(link["redirect_url"].as_str().unwrap(), |_| false).await;
             let account = link["connected_account_id"].as_str().unwrap();
-            let row = server.app.core.store.account(&server.project_id, account).await.unwrap().unwrap();
+            let row = server.app.core.store.account(&server.project_id, &account.into()).await.unwrap().unwrap();
             let secrets = server.app.credentials.open_credential(&row).unwrap();
             held.push((provider, secrets.get("refresh_token").unwrap().to_owned()));
         }

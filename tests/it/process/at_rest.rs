@@ -118,7 +118,7 @@ async fn a_row_that_is_rewritten_for_somebody_else_is_of_no_use() {
     ] {
         rewrite(set);
         let project = if set.starts_with("project_id") { "pr_other" } else { &server.project_id };
-        let row = server.app.core.store.account(project, &alice).await.unwrap().unwrap();
+        let row = server.app.core.store.account(&project.into(), &alice.as_str().into()).await.unwrap().unwrap();
         let error = server.app.credentials.open_credential(&row).unwrap_err();
         assert_eq!(error.code(), Code::CredentialUnreadable, "{set}");
         rewrite(&back);

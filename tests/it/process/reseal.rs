@@ -68,16 +68,16 @@ async fn data_of_an_earlier_program_goes_on_working() {
 
     let old = FirstLayout::of(server.dir.path());
     let database = open(&server.database());
-    let row = app.core.store.account(project, &account).await.unwrap().unwrap();
+    let row = app.core.store.account(&project.into(), &account.as_str().into()).await.unwrap().unwrap();
     let secrets = app.credentials.open_credential(&row).unwrap();
     let place = |table, row, column| [project, table, row, column];
     let sealed = old.seal_secrets(place("connected_accounts", &account, "credential_sealed"), &secrets);
     set(&database, "connected_accounts", "credential_sealed", ("id", &account), &sealed);
-    let row = app.core.store.auth_config(project, sharing).await.unwrap().unwrap();
+    let row = app.core.store.auth_config(&project.into(), sharing).await.unwrap().unwrap();
     let fields = app.credentials.open_shared(&row).unwrap();
     let sealed = old.seal_secrets(place("auth_configs", sharing, "shared_sealed"), &fields);
     set(&database, "auth_configs", "shared_sealed", ("id", sharing), &sealed);
-    let row = app.core.store.auth_config(project, client).await.unwrap().unwrap();
+    let row = app.core.store.auth_config(&project.into(), client).await.unwrap().unwrap();
     let secrets = app.credentials.open_auth_config(&row).unwrap();
     let sealed = old.seal_secrets(place("auth_configs", client, "credentials_sealed"), &secrets);
     set(&database, "auth_configs", "credentials_sealed", ("id", client), &sealed);
@@ -87,7 +87,7 @@ async fn data_of_an_earlier_program_goes_on_working() {
     set(&database, "links", "prefill_sealed", ("id", link_id), &sealed);
     let id: String = database.query_row("SELECT id FROM attempts", [], |row| row.get(0)).unwrap();
     let attempt = app.core.store.attempt(&id).await.unwrap().unwrap();
-    let row = app.core.store.account(project, &attempt.account_id).await.unwrap().unwrap();
+    let row = app.core.store.account(&project.into(), &attempt.account_id).await.unwrap().unwrap();
     let verifier = app.credentials.open_verifier(&attempt, &row).unwrap().unwrap();
     let sealed = old.seal(place("attempts", &id, "verifier_sealed"), verifier.expose().as_bytes());
     set(&database, "attempts", "verifier_sealed", ("id", &id), &sealed);
@@ -109,7 +109,7 @@ async fn data_of_an_earlier_program_goes_on_working() {
     let api = second_server(&server).await;
     assert_eq!(accounts_in_layout(&database, 1), 0);
     assert_eq!(api.proxy_get(&session, "sandbox", "/me").await.expect(200)["data"]["username"], "alice");
-    let read = async |id: &str| app.core.store.auth_config(project, id).await.unwrap().unwrap();
+    let read = async |id: &str| app.core.store.auth_config(&project.into(), id).await.unwrap().unwrap();
     let secrets = app.credentials.open_auth_config(&read(client).await).unwrap();
     assert_eq!(secrets.get("client_secret"), Some("first-layout-secret"));
     assert_eq!(
@@ -117,7 +117,7 @@ async fn data_of_an_earlier_program_goes_on_working() {
         Some("sandbox_alice_key")
     );
     let row = app.core.store.link(link_id).await.unwrap().unwrap();
-    let for_account = app.core.store.account(project, &row.account_id).await.unwrap().unwrap();
+    let for_account = app.core.store.account(&project.into(), &row.account_id).await.unwrap().unwrap();
     assert_eq!(
         app.credentials.open_prefill(&row, &for_account).unwrap().get("generic_api_key"),
         Some("sandbox_alice_key")
@@ -131,10 +131,10 @@ async fn data_of_an_earlier_program_goes_on_working() {
         .await
         .expect(200);
     assert_eq!(connected["status"], "ACTIVE", "{}", connected["status_reason"]);
-    let row = app.core.store.account(project, &parked.account_id).await.unwrap().unwrap();
-    let parked = app.core.store.verification(project, &parked.id).await.unwrap().unwrap();
+    let row = app.core.store.account(&project.into(), &parked.account_id).await.unwrap().unwrap();
+    let parked = app.core.store.verification(&project.into(), &parked.id).await.unwrap().unwrap();
     assert_eq!(app.credentials.open_pending(&parked, &row).unwrap().get("code"), Some("waiting"));
-    let pending = app.core.store.revocation(project, &pending.id).await.unwrap().unwrap();
+    let pending = app.core.store.revocation(&project.into(), &pending.id).await.unwrap().unwrap();
     let RevocationState::Pending { material, .. } = &pending.state else { panic!("{pending:?}") };
     assert_eq!(app.credentials.open_revocation(&pending, material).unwrap().get("access_token"), Some("waiting"));
 }
@@ -144,7 +144,7 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
     let parked = Secrets::from([("code", "waiting".into())]);
     let verification = VerificationRow {
         id: "session_waiting".to_owned(),
-        project_id: project.to_owned(),
+        project_id: project.into(),
         link_id: "lt_none".to_owned(),
         attempt_id: None,
         account_id: account.id.clone(),
@@ -163,7 +163,7 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
     let revocation = RevocationRow {
         id: "rvk_waiting".to_owned(),
         job_id: "rvj_waiting".to_owned(),
-        project_id: project.to_owned(),
+        project_id: project.into(),
         account_id: account.id.clone(),
         toolkit: account.toolkit.clone(),
         auth_config_id: account.auth_config_id.clone(),
@@ -185,7 +185,7 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
 async fn a_spooled_credential_of_an_earlier_program_is_stored() {
     let server = TestServer::start().await;
     let (session, account) = connected(&server.api, "alice").await;
-    let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
+    let row = server.app.core.store.account(&server.project_id, &account.as_str().into()).await.unwrap().unwrap();
     let old = FirstLayout::of(server.dir.path());
     let place = [&*server.project_id, "connected_accounts", &*account, "credential_sealed"];
     let spooled = |key: &str| {
@@ -236,7 +236,13 @@ async fn assert_all_open(data: &Path, count: usize) {
     let app = app_on(data).await.unwrap();
     let project: String = database.query_row("SELECT id FROM projects", [], |row| row.get(0)).unwrap();
     for number in 0..count {
-        let row = app.core.store.account(&project, &format!("ca_old_{number:07}")).await.unwrap().unwrap();
+        let row = app
+            .core
+            .store
+            .account(&project.as_str().into(), &format!("ca_old_{number:07}").into())
+            .await
+            .unwrap()
+            .unwrap();
         let secrets = app.credentials.open_credential(&row).unwrap();
         assert_eq!(secrets.get("generic_api_key"), Some(&*format!("sandbox_alice_key_{number}")));
     }
@@ -290,7 +296,7 @@ async fn nobody_puts_an_old_value_back() {
     let put_back = || assert_eq!(database.execute(sql, [&old]).unwrap(), 1);
     let is_refused = async || {
         let app = app_on(data).await.unwrap();
-        let row = app.core.store.account(&project, "ca_old_0000000").await.unwrap().unwrap();
+        let row = app.core.store.account(&project.as_str().into(), &"ca_old_0000000".into()).await.unwrap().unwrap();
         assert_eq!(row.user_id, "mallory");
         let error = app.credentials.open_credential(&row).unwrap_err();
         assert_eq!(error.code(), switchboard::error::Code::CredentialUnreadable);

@@ -110,7 +110,7 @@ async fn one_tenants_server_that_is_down_keeps_no_other_waiting() {
     for (provider, accounts) in [(&ill, of_ill), (&well, of_well)] {
         for id in accounts {
             // Its credential is sealed for where it goes.
-            let row = server.app.core.store.account(&server.project_id, id).await.unwrap().unwrap();
+            let row = server.app.core.store.account(&server.project_id, &id.as_str().into()).await.unwrap().unwrap();
             let secrets = server.app.credentials.open_credential(&row).unwrap();
             let fields = BTreeMap::from([("sandbox_url".to_owned(), provider.origin())]);
             let params = AccountParams { fields, ..AccountParams::parse(&row.params).unwrap() };

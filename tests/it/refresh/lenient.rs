@@ -158,7 +158,7 @@ async fn what_cannot_be_read_is_kept_for_a_week_and_deleted_with_its_account() {
     assert!(detail.contains("kept for seven days") && detail.contains("`switchboard answer`"), "{detail}");
 
     let actor = Actor::cli(&server.project_id);
-    let kept = server.app.credentials.read_unread(&actor, &connected.account).await.unwrap();
+    let kept = server.app.credentials.read_unread(&actor, &connected.account.as_str().into()).await.unwrap();
     assert_eq!(kept.len(), 1);
     let expected =
         [b"HTTP/1.1 200\r\ncontent-type: application/json\r\ncontent-encoding: br\r\n\r\n", &packed[..]].concat();
@@ -168,14 +168,42 @@ async fn what_cannot_be_read_is_kept_for_a_week_and_deleted_with_its_account() {
 
     server.clock.advance(Duration::from_hours(24 * 7));
     server.app.sweeps.delete_old_rows().await.unwrap();
-    assert!(server.app.core.store.unread_answers(&server.project_id, &connected.account).await.unwrap().is_empty());
+    assert!(
+        server
+            .app
+            .core
+            .store
+            .unread_answers(&server.project_id, &connected.account.as_str().into())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
     // The account goes, and what was kept of it.
     provider.fault(&answer(&json!({ "content-type": "text/html" }), b"<html>at-lost</html>")).await;
     connected.paused().await;
-    assert_eq!(server.app.core.store.unread_answers(&server.project_id, &connected.account).await.unwrap().len(), 1);
+    assert_eq!(
+        server
+            .app
+            .core
+            .store
+            .unread_answers(&server.project_id, &connected.account.as_str().into())
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     server.api.delete(&format!("/connected_accounts/{}", connected.account)).await.expect(200);
-    assert!(server.app.core.store.unread_answers(&server.project_id, &connected.account).await.unwrap().is_empty());
+    assert!(
+        server
+            .app
+            .core
+            .store
+            .unread_answers(&server.project_id, &connected.account.as_str().into())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

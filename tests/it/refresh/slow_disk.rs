@@ -31,7 +31,13 @@ async fn a_spool_that_cannot_be_read_yet_holds_up_one_account_alone() {
     let provider = Provider::oidc(&[]);
     let connected = Connected::at(&provider, "").await;
     let app = &connected.server.app;
-    let row = app.core.store.account(&connected.server.project_id, &connected.account).await.unwrap().unwrap();
+    let row = app
+        .core
+        .store
+        .account(&connected.server.project_id, &connected.account.as_str().into())
+        .await
+        .unwrap()
+        .unwrap();
     std::fs::create_dir_all(app.spool.folder()).unwrap();
     // A pipe stands still until somebody writes into it or closes it.
     let file = app.spool.folder().join(format!("{}-{}.json", row.id, row.refresh_fence));

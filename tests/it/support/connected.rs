@@ -69,7 +69,15 @@ impl Connected {
 
     /// Access and refresh token, read past the API.
     pub async fn tokens(&self) -> (String, String) {
-        let row = self.server.app.core.store.account(&self.server.project_id, &self.account).await.unwrap().unwrap();
+        let row = self
+            .server
+            .app
+            .core
+            .store
+            .account(&self.server.project_id, &self.account.as_str().into())
+            .await
+            .unwrap()
+            .unwrap();
         let secrets = self.server.app.credentials.open_credential(&row).unwrap();
         (secrets.get("access_token").unwrap().to_owned(), secrets.get("refresh_token").unwrap().to_owned())
     }

@@ -24,7 +24,7 @@ pub struct TestServer {
     /// Origin, without a trailing slash.
     pub url: String,
     pub sandbox_url: String,
-    pub project_id: String,
+    pub project_id: switchboard_types::ProjectId,
     /// A client of that project.
     pub api: Api,
     pub dir: TempDir,
@@ -64,7 +64,7 @@ impl TestServer {
     }
 
     async fn key_beyond(&self, reach: &KeyOwner) -> String {
-        let actor = Actor::cli("");
+        let actor = Actor::cli(&"".into());
         self.app.keys.create_organization_key(&actor, "test", reach).await.unwrap().0.expose().to_owned()
     }
 

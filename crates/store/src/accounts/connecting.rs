@@ -1,6 +1,7 @@
 //! What a link needs to know of the account that it connects, in one read.
 
 use std::sync::LazyLock;
+use switchboard_types::{AccountId, ProjectId};
 
 use super::AccountRow;
 use super::read::{BY_ID, COLUMN_COUNT, read};
@@ -33,8 +34,8 @@ impl Store {
     /// One live account of a project with its auth config and the project. Boxed, because futures that hold it are large.
     pub async fn connecting_account(
         &self,
-        project: &str,
-        id: &str,
+        project: &ProjectId,
+        id: &AccountId,
     ) -> Result<Option<Box<ConnectingAccount>>, ReadError> {
         self.one(&SELECT, &[project.into(), id.into()], |row| {
             let config = row.part(COLUMN_COUNT, "auth_configs")?;

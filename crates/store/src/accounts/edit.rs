@@ -1,7 +1,7 @@
 //! Changes that a developer makes to an existing account: name, access list, credential, enable, disable,
 //! reconnect.
 
-use switchboard_types::Reason;
+use switchboard_types::{AccountId, CredentialVersion, ProjectId, Reason};
 
 use super::Activation;
 use crate::{Refusal, Statement, Value};
@@ -37,13 +37,13 @@ pub struct CredentialEdit {
     /// JSON of parameters.
     pub params: String,
     /// The version it replaces.
-    pub replaces: i64,
+    pub replaces: CredentialVersion,
 }
 
 /// Changes an account. Refused as `alias_in_use` when another account has the alias, and as `account_changed`
 /// when the account was deleted or changed since it was read. An EXPIRED account with a new credential
 /// becomes ACTIVE.
-pub fn edit(project: &str, id: &str, edit: Edit, now: i64) -> Statement {
+pub fn edit(project: &ProjectId, id: &AccountId, edit: Edit, now: i64) -> Statement {
     let (is_named, alias) = match edit.alias {
         AliasEdit::Keep => (false, None),
         AliasEdit::Remove => (true, None),
@@ -88,7 +88,7 @@ pub fn edit(project: &str, id: &str, edit: Edit, now: i64) -> Statement {
 
 /// Disables an ACTIVE account. A refresh in flight may still store its token: the previous token may already
 /// be used up, and the account must work when it is enabled again.
-pub fn disable(project: &str, id: &str, reason: &Reason, now: i64) -> Statement {
+pub fn disable(project: &ProjectId, id: &AccountId, reason: &Reason, now: i64) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'INACTIVE', status_reason = $3, updated_at = $4
@@ -98,7 +98,7 @@ pub fn disable(project: &str, id: &str, reason: &Reason, now: i64) -> Statement 
 }
 
 /// Enables an INACTIVE account.
-pub fn enable(project: &str, id: &str, now: i64) -> Statement {
+pub fn enable(project: &ProjectId, id: &AccountId, now: i64) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'ACTIVE', status_reason = NULL, updated_at = $3
@@ -108,7 +108,7 @@ pub fn enable(project: &str, id: &str, now: i64) -> Statement {
 }
 
 /// Restarts connecting an account without a credential, with another link.
-pub fn restart(project: &str, id: &str, link: &str, now: i64) -> Statement {
+pub fn restart(project: &ProjectId, id: &AccountId, link: &str, now: i64) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'INITIATED', status_reason = NULL, link_id = $3, updated_at = $4
@@ -119,7 +119,7 @@ pub fn restart(project: &str, id: &str, link: &str, now: i64) -> Statement {
 }
 
 /// Gives a working account a link for a new credential. The account itself does not change.
-pub fn relink(project: &str, id: &str, link: &str) -> Statement {
+pub fn relink(project: &ProjectId, id: &AccountId, link: &str) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET link_id = $3
@@ -130,7 +130,7 @@ pub fn relink(project: &str, id: &str, link: &str) -> Statement {
 
 /// Stores a new credential for an account that already had one. A refresh of the old credential loses the
 /// fence.
-pub fn reconnect(project: &str, id: &str, activation: Activation) -> Statement {
+pub fn reconnect(project: &ProjectId, id: &AccountId, activation: Activation) -> Statement {
     let args: Vec<Value> = vec![
         project.into(),
         id.into(),

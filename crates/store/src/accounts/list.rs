@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use switchboard_types::ProjectId;
 
 use super::read::{ENABLED_AUTH_CONFIG, SELECT, read};
 use super::{AccountRow, AccountStatus, AccountType};
@@ -68,12 +69,12 @@ impl Store {
     /// As for any read, and if `render` panics. `render` must not read from the store.
     pub async fn accounts<T: Send + 'static>(
         &self,
-        project: &str,
+        project: &ProjectId,
         filter: AccountFilter,
         page: PageQuery,
         render: impl FnOnce(ListPage<AccountRow>, Vec<AuthConfigRow>) -> T + Send + 'static,
     ) -> Result<T, ReadError> {
-        let owner = project.to_owned();
+        let owner = project.clone();
         self.scan(project, move |reading| {
             let page = List::new(reading, &owner, &filter)?.page(reading, &page)?;
             let ids: BTreeSet<&String> = page.rows.iter().map(|row| &row.auth_config_id).collect();
@@ -87,7 +88,7 @@ impl Store {
 
 /// A list and its conditions, without paging.
 struct List<'a> {
-    project: &'a str,
+    project: &'a ProjectId,
     filter: &'a AccountFilter,
     /// Conditions that all rows meet, with their arguments.
     conditions: String,
@@ -105,7 +106,7 @@ impl AccountTypeFilter {
 }
 
 impl<'a> List<'a> {
-    fn new(reading: &Reading<'_>, project: &'a str, filter: &'a AccountFilter) -> Result<Self, ReadError> {
+    fn new(reading: &Reading<'_>, project: &'a ProjectId, filter: &'a AccountFilter) -> Result<Self, ReadError> {
         let (conditions, args) = ("project_id = $1 AND deleted_at IS NULL".to_owned(), vec![project.into()]);
         let mut list = Self { project, filter, conditions, args };
         let columns =

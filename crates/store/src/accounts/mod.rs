@@ -28,7 +28,7 @@ pub use state::{
     end_connecting, initiate, insert, lock_for_link, record_failed_attempt, set_auth_config,
 };
 
-use switchboard_types::{Reason, Scheme};
+use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason, Scheme};
 
 /// Status of an account (contract section 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,9 +102,9 @@ impl AccountType {
 #[derive(Clone, Debug)]
 pub struct AccountRow {
     /// `ca_…`.
-    pub id: String,
+    pub id: AccountId,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// The project's end user.
     pub user_id: String,
     /// Toolkit slug.
@@ -130,13 +130,13 @@ pub struct AccountRow {
     /// Credential, sealed.
     pub credential_sealed: Option<Vec<u8>>,
     /// Incremented with every credential written.
-    pub credential_version: i64,
+    pub credential_version: CredentialVersion,
     /// When the access token expires; milliseconds since 1970, as all times here.
     pub expires_at: Option<i64>,
     /// When the access token was issued.
     pub issued_at: Option<i64>,
     /// Newest lease number.
-    pub refresh_fence: i64,
+    pub refresh_fence: Fence,
     /// Until when a refresh holds the lease.
     pub refresh_lease_until: Option<i64>,
     /// When a refresh was sent whose outcome is not recorded.

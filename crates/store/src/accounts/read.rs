@@ -1,5 +1,7 @@
 //! Finders. Each takes the project.
 
+use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId};
+
 use super::{AccountRow, AccountStatus, AccountType};
 use crate::row::{push_in, push_not_in};
 use crate::{ReadError, Row, Store, Value};
@@ -39,8 +41,8 @@ macro_rules! select {
 
 pub(super) fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
     Ok(AccountRow {
-        id: row.text(0)?,
-        project_id: row.text(1)?,
+        id: row.id(0)?,
+        project_id: row.id(1)?,
         user_id: row.text(2)?,
         toolkit: row.text(3)?,
         auth_config_id: row.text(4)?,
@@ -53,10 +55,10 @@ pub(super) fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
         acl: row.opt_text(11)?,
         params: row.text(12)?,
         credential_sealed: row.opt_blob(13)?,
-        credential_version: row.int(14)?,
+        credential_version: CredentialVersion(row.int(14)?),
         expires_at: row.opt_int(15)?,
         issued_at: row.opt_int(16)?,
-        refresh_fence: row.int(17)?,
+        refresh_fence: Fence(row.int(17)?),
         refresh_lease_until: row.opt_int(18)?,
         refresh_started_at: row.opt_int(19)?,
         refresh_failures: row.int(20)?,
@@ -95,7 +97,7 @@ pub(super) const ENABLED_AUTH_CONFIG: &str = has_enabled_auth_config!();
 
 impl Store {
     /// Live accounts of a project by id. Missing and unreadable ones are omitted.
-    pub async fn accounts_by_id(&self, project: &str, ids: &[String]) -> Result<Vec<AccountRow>, ReadError> {
+    pub async fn accounts_by_id(&self, project: &ProjectId, ids: &[String]) -> Result<Vec<AccountRow>, ReadError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -106,7 +108,7 @@ impl Store {
     }
 
     /// One live account of a project.
-    pub async fn account(&self, project: &str, id: &str) -> Result<Option<AccountRow>, ReadError> {
+    pub async fn account(&self, project: &ProjectId, id: &AccountId) -> Result<Option<AccountRow>, ReadError> {
         self.one(BY_ID, &[project.into(), id.into()], read).await
     }
 
@@ -115,7 +117,7 @@ impl Store {
     /// other, so that the caller can report why it is not usable.
     pub async fn newest_active_account(
         &self,
-        project: &str,
+        project: &ProjectId,
         user: &str,
         toolkit: &str,
         auth_config: Option<&str>,
@@ -131,7 +133,7 @@ impl Store {
     /// first, optionally limited to one auth config. A session with several accounts chooses from these.
     pub async fn active_accounts(
         &self,
-        project: &str,
+        project: &ProjectId,
         user: &str,
         toolkit: &str,
         auth_config: Option<&str>,
@@ -167,7 +169,7 @@ impl Store {
     }
 
     /// The number of live accounts of a project per toolkit. Toolkits without accounts are omitted.
-    pub async fn accounts_per_toolkit(&self, project: &str) -> Result<Vec<(String, i64)>, ReadError> {
+    pub async fn accounts_per_toolkit(&self, project: &ProjectId) -> Result<Vec<(String, i64)>, ReadError> {
         self.list(
             project,
             "SELECT toolkit, SUM(accounts) FROM account_counts WHERE project_id = $1 GROUP BY toolkit",
@@ -178,7 +180,12 @@ impl Store {
     }
 
     /// Whether any account of a user and auth config has a credential.
-    pub async fn user_has_credential(&self, project: &str, user: &str, auth_config: &str) -> Result<bool, ReadError> {
+    pub async fn user_has_credential(
+        &self,
+        project: &ProjectId,
+        user: &str,
+        auth_config: &str,
+    ) -> Result<bool, ReadError> {
         let found = self
             .one(
                 "SELECT id FROM connected_accounts WHERE project_id = $1 AND user_id = $2 AND auth_config_id = $3
@@ -191,7 +198,12 @@ impl Store {
     }
 
     /// Whether an account of an auth config has a credential and this identity at the provider.
-    pub async fn is_connected_as(&self, project: &str, auth_config: &str, identity: &str) -> Result<bool, ReadError> {
+    pub async fn is_connected_as(
+        &self,
+        project: &ProjectId,
+        auth_config: &str,
+        identity: &str,
+    ) -> Result<bool, ReadError> {
         let found = self
             .one(
                 "SELECT id FROM connected_accounts WHERE +project_id = $1 AND auth_config_id = $2 AND identity_id = $3
@@ -207,7 +219,7 @@ impl Store {
     /// up to `limit`.
     pub async fn count_connected_as(
         &self,
-        project: &str,
+        project: &ProjectId,
         auth_config: &str,
         identity: &str,
         limit: i64,
@@ -243,7 +255,7 @@ impl Store {
     /// The next live accounts of a project that have a credential. Ordered by id, after `after`.
     pub async fn accounts_with_credential(
         &self,
-        project: &str,
+        project: &ProjectId,
         filter: &CredentialFilter,
         after: &str,
         limit: i64,

@@ -4,12 +4,19 @@
 //! The lease number is a fence: only the holder of the newest lease may write an outcome. A mark without a
 //! lease tells the next holder that a response was lost.
 
-use switchboard_types::Reason;
+use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason};
 
 use crate::{Refusal, Statement};
 
 /// Acquires the lease for one credential version.
-pub fn lease(project: &str, id: &str, version: i64, fence: i64, now: i64, until: i64) -> Statement {
+pub fn lease(
+    project: &ProjectId,
+    id: &AccountId,
+    version: CredentialVersion,
+    fence: Fence,
+    now: i64,
+    until: i64,
+) -> Statement {
     Statement::one(
         Refusal::RefreshLeased,
         "UPDATE connected_accounts SET refresh_fence = refresh_fence + 1, refresh_lease_until = $6,
@@ -37,7 +44,7 @@ pub struct Refreshed {
 }
 
 /// Stores a refreshed credential. Refused when another holder took over or the account was deleted.
-pub fn store_refreshed(project: &str, id: &str, fence: i64, refreshed: Refreshed) -> Statement {
+pub fn store_refreshed(project: &ProjectId, id: &AccountId, fence: Fence, refreshed: Refreshed) -> Statement {
     Statement::one(
         Refusal::FenceLost,
         "UPDATE connected_accounts SET credential_sealed = $4, credential_version = credential_version + 1,
@@ -71,7 +78,7 @@ pub struct RefreshFailure {
 }
 
 /// Releases the lease after a transient failure.
-pub fn clear_lease(project: &str, id: &str, fence: i64, failure: RefreshFailure) -> Statement {
+pub fn clear_lease(project: &ProjectId, id: &AccountId, fence: Fence, failure: RefreshFailure) -> Statement {
     Statement::one(
         Refusal::FenceLost,
         "UPDATE connected_accounts SET refresh_lease_until = NULL, refresh_failures = refresh_failures + 1,
@@ -92,7 +99,13 @@ pub fn clear_lease(project: &str, id: &str, fence: i64, failure: RefreshFailure)
 /// Reschedules a due account that the scheduler could not refresh: it is due again at `due_at`, or, with
 /// `None`, only when a caller uses it. No effect if the account changed since: a newer credential, a retry
 /// pause or another lease.
-pub fn reschedule_refresh(project: &str, id: &str, version: i64, due_at: Option<i64>, now: i64) -> Statement {
+pub fn reschedule_refresh(
+    project: &ProjectId,
+    id: &AccountId,
+    version: CredentialVersion,
+    due_at: Option<i64>,
+    now: i64,
+) -> Statement {
     Statement::any(
         "UPDATE connected_accounts SET refresh_due_at = $4
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'ACTIVE' AND credential_version = $3
@@ -103,7 +116,7 @@ pub fn reschedule_refresh(project: &str, id: &str, version: i64, due_at: Option<
 }
 
 /// Ends an account that the provider will not refresh any more: EXPIRED, with the credential erased.
-pub fn expire_refreshed(project: &str, id: &str, fence: i64, reason: &Reason, now: i64) -> Statement {
+pub fn expire_refreshed(project: &ProjectId, id: &AccountId, fence: Fence, reason: &Reason, now: i64) -> Statement {
     Statement::one(
         Refusal::FenceLost,
         "UPDATE connected_accounts SET status = 'EXPIRED', status_reason = $4, credential_sealed = NULL,

@@ -3,12 +3,12 @@
 //! Each takes the credential version that was read, so that a credential rotated in the meantime is not
 //! erased. Each increments the fence, so that a refresh in flight cannot write.
 
-use switchboard_types::Reason;
+use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason};
 
 use crate::{Refusal, Statement};
 
 /// Deletes an account. Refused as `account_changed` if its credential is not the version that was read.
-pub fn delete_version(project: &str, id: &str, version: i64, now: i64) -> Statement {
+pub fn delete_version(project: &ProjectId, id: &AccountId, version: CredentialVersion, now: i64) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET deleted_at = $4, updated_at = $4, credential_sealed = NULL,
@@ -20,7 +20,13 @@ pub fn delete_version(project: &str, id: &str, version: i64, now: i64) -> Statem
 
 /// Sets an account to REVOKED and erases its credential. Refused as `account_changed` if the credential is
 /// not the version that was read.
-pub fn revoke_version(project: &str, id: &str, version: i64, reason: &Reason, now: i64) -> Statement {
+pub fn revoke_version(
+    project: &ProjectId,
+    id: &AccountId,
+    version: CredentialVersion,
+    reason: &Reason,
+    now: i64,
+) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'REVOKED', status_reason = $4, updated_at = $5,
@@ -34,7 +40,14 @@ pub fn revoke_version(project: &str, id: &str, version: i64, reason: &Reason, no
 
 /// Acquires a lease that keeps refreshes away from a credential version while it is being revoked. Unlike a
 /// refresh it leaves no journal mark, since nothing is rotated. Refused as `account_changed`.
-pub fn lease_for_revocation(project: &str, id: &str, version: i64, fence: i64, now: i64, until: i64) -> Statement {
+pub fn lease_for_revocation(
+    project: &ProjectId,
+    id: &AccountId,
+    version: CredentialVersion,
+    fence: Fence,
+    now: i64,
+    until: i64,
+) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET refresh_fence = refresh_fence + 1, refresh_lease_until = $6
@@ -46,7 +59,7 @@ pub fn lease_for_revocation(project: &str, id: &str, version: i64, fence: i64, n
 }
 
 /// Releases that lease.
-pub fn release_revocation_lease(project: &str, id: &str, fence: i64) -> Statement {
+pub fn release_revocation_lease(project: &ProjectId, id: &AccountId, fence: Fence) -> Statement {
     Statement::any(
         "UPDATE connected_accounts SET refresh_lease_until = NULL
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND refresh_fence = $3",

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use switchboard_types::ProjectId;
 
 use super::AccountRow;
 use super::read::{ENABLED_AUTH_CONFIG, SELECT, read};
@@ -33,7 +34,7 @@ impl Store {
     /// or a pinned one. Missing and unreadable accounts are omitted.
     pub async fn find_accounts(
         &self,
-        project: &str,
+        project: &ProjectId,
         user: &str,
         queries: Vec<AccountQuery>,
     ) -> Result<Vec<(String, AccountRow)>, ReadError> {
@@ -57,7 +58,7 @@ impl Store {
 /// Accounts by id, each for the toolkit for which it is requested.
 fn read_pinned(
     reading: &Reading<'_>,
-    project: &str,
+    project: &ProjectId,
     pinned: Vec<(String, String)>,
 ) -> Result<Vec<(String, AccountRow)>, ReadError> {
     if pinned.is_empty() {
@@ -77,7 +78,7 @@ fn read_pinned(
 /// disabled auth config is found only if there is no other. Each takes one or two look-ups in an index.
 fn read_newest(
     reading: &Reading<'_>,
-    project: &str,
+    project: &ProjectId,
     user: &str,
     wanted: Vec<(String, Option<String>)>,
 ) -> Result<Vec<(String, AccountRow)>, ReadError> {

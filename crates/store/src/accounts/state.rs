@@ -1,7 +1,7 @@
 //! Writes that take an account through the connect flow: created, opened, connected or ended, deleted.
 
 use super::AccountType;
-use switchboard_types::{Reason, Scheme};
+use switchboard_types::{AccountId, ProjectId, Reason, Scheme};
 
 use crate::unit::{Lock, Parent};
 use crate::{Refusal, Statement, Unit, Value, auth_configs, links, unread_answers};
@@ -10,9 +10,9 @@ use crate::{Refusal, Statement, Unit, Value, auth_configs, links, unread_answers
 #[derive(Clone, Debug)]
 pub struct NewAccount<'a> {
     /// `ca_…`.
-    pub id: &'a str,
+    pub id: &'a AccountId,
     /// Owner.
-    pub project_id: &'a str,
+    pub project_id: &'a ProjectId,
     /// The project's end user.
     pub user_id: &'a str,
     /// Toolkit slug.
@@ -66,7 +66,7 @@ pub fn insert(account: &NewAccount<'_>) -> Unit {
 
 /// Begins a unit that ends the link of a live account and gives it another. Refused as `account_changed` if the
 /// account is gone.
-pub fn lock_for_link(project: &str, id: &str) -> Statement {
+pub fn lock_for_link(project: &ProjectId, id: &AccountId) -> Statement {
     Statement::lock(
         Refusal::AccountChanged,
         Parent::Account,
@@ -78,7 +78,7 @@ pub fn lock_for_link(project: &str, id: &str) -> Statement {
 
 /// Sets the auth config that the user chose, as long as the account has no credential. Refused as
 /// `account_not_connecting`, also when the auth config is gone.
-pub fn set_auth_config(project: &str, id: &str, auth_config: &str, scheme: Scheme, now: i64) -> Unit {
+pub fn set_auth_config(project: &ProjectId, id: &AccountId, auth_config: &str, scheme: Scheme, now: i64) -> Unit {
     let lock = Statement::lock(
         Refusal::AccountNotConnecting,
         Parent::AuthConfig,
@@ -98,7 +98,7 @@ pub fn set_auth_config(project: &str, id: &str, auth_config: &str, scheme: Schem
 }
 
 /// The user pressed Continue.
-pub fn initiate(project: &str, id: &str, params: &str, now: i64) -> Statement {
+pub fn initiate(project: &ProjectId, id: &AccountId, params: &str, now: i64) -> Statement {
     Statement::one(
         Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET status = 'INITIATED', status_reason = NULL, params = $3, updated_at = $4
@@ -109,7 +109,7 @@ pub fn initiate(project: &str, id: &str, params: &str, now: i64) -> Statement {
 
 /// Records why an attempt ended without a credential. The account keeps connecting; another attempt may
 /// follow.
-pub fn record_failed_attempt(project: &str, id: &str, reason: &Reason, now: i64) -> Statement {
+pub fn record_failed_attempt(project: &ProjectId, id: &AccountId, reason: &Reason, now: i64) -> Statement {
     Statement::any(
         "UPDATE connected_accounts SET status_reason = $3, updated_at = $4
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
@@ -135,7 +135,7 @@ pub struct Activation {
 }
 
 /// Sets the account to ACTIVE.
-pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
+pub fn activate(project: &ProjectId, id: &AccountId, activation: Activation) -> Statement {
     Statement::one(
         Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET status = 'ACTIVE', status_reason = NULL, credential_sealed = $3,
@@ -159,7 +159,13 @@ pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
 
 /// Ends connecting without a credential: FAILED or EXPIRED. Frees the alias of an account that was never
 /// connected, so that the developer can create the same link again.
-pub fn end_connecting(project: &str, id: &str, status: super::AccountStatus, reason: &Reason, now: i64) -> Statement {
+pub fn end_connecting(
+    project: &ProjectId,
+    id: &AccountId,
+    status: super::AccountStatus,
+    reason: &Reason,
+    now: i64,
+) -> Statement {
     Statement::one(
         Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET status = $3, status_reason = $4, updated_at = $5,
@@ -170,7 +176,7 @@ pub fn end_connecting(project: &str, id: &str, status: super::AccountStatus, rea
 }
 
 /// Deletes an account, its credential and its user's profile data (name, address, picture).
-pub fn delete(project: &str, id: &str, now: i64) -> Statement {
+pub fn delete(project: &ProjectId, id: &AccountId, now: i64) -> Statement {
     Statement::one(
         Refusal::AccountNotFound,
         "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL, params = '{}',
@@ -186,7 +192,7 @@ pub const DELETE_BATCH: usize = 100;
 /// Deletes up to [`DELETE_BATCH`] accounts of an auth config that is being deleted, with their links. Without
 /// `with_credentials`, only accounts that have no credential. The last statement deletes the accounts. If another
 /// unit deletes an account of the batch meanwhile, later statements may take one more; a later batch deletes it.
-pub fn delete_batch_of_auth_config(project: &str, auth_config: &str, with_credentials: bool, now: i64) -> Unit {
+pub fn delete_batch_of_auth_config(project: &ProjectId, auth_config: &str, with_credentials: bool, now: i64) -> Unit {
     let lock = if with_credentials {
         "SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
            AND deleted_at IS NULL ORDER BY id LIMIT 100"
@@ -218,7 +224,7 @@ pub fn delete_batch_of_auth_config(project: &str, auth_config: &str, with_creden
 }
 
 /// Deletes the accounts of an auth config that is being deleted.
-pub fn delete_of_auth_config(project: &str, auth_config: &str, now: i64) -> Statement {
+pub fn delete_of_auth_config(project: &ProjectId, auth_config: &str, now: i64) -> Statement {
     let args: Vec<Value> = vec![project.into(), auth_config.into(), now.into()];
     Statement::any(
         "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL, params = '{}',

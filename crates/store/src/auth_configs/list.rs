@@ -1,6 +1,7 @@
 //! The auth configs of a project with the number of their accounts, one or in pages.
 
 use std::fmt::Write;
+use switchboard_types::ProjectId;
 
 use super::{AuthConfigRow, columns, read};
 use crate::row::push_in;
@@ -45,7 +46,11 @@ fn read_counted(row: &Row<'_>) -> Result<CountedAuthConfig, ReadError> {
 
 impl Store {
     /// One auth config of a project and the number of its live accounts.
-    pub async fn counted_auth_config(&self, project: &str, id: &str) -> Result<Option<CountedAuthConfig>, ReadError> {
+    pub async fn counted_auth_config(
+        &self,
+        project: &ProjectId,
+        id: &str,
+    ) -> Result<Option<CountedAuthConfig>, ReadError> {
         self.one(
             select_counted!(" WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL"),
             &[project.into(), id.into()],
@@ -57,7 +62,7 @@ impl Store {
     /// One page with the accounts of each, newest first, and the number of all matches.
     pub async fn auth_configs(
         &self,
-        project: &str,
+        project: &ProjectId,
         filter: AuthConfigFilter,
         page: PageQuery,
     ) -> Result<ListPage<CountedAuthConfig>, ReadError> {
@@ -68,7 +73,7 @@ impl Store {
 
 fn list(
     reading: &Reading<'_>,
-    project: &str,
+    project: &ProjectId,
     filter: &AuthConfigFilter,
     page: &PageQuery,
 ) -> Result<ListPage<CountedAuthConfig>, ReadError> {

@@ -1,5 +1,7 @@
 //! What an operator sees of the queue: counts, and the jobs that fail.
 
+use switchboard_types::ProjectId;
+
 use super::JobKind;
 use crate::{ReadError, Row, Store, Value};
 
@@ -22,7 +24,7 @@ pub struct FailedJob {
     /// Id of the row that holds its payload.
     pub key: String,
     /// Owner.
-    pub project_id: String,
+    pub project_id: ProjectId,
     /// What its concurrency is limited by.
     pub lane: String,
     /// Number of runs, including one in progress.
@@ -63,7 +65,7 @@ impl Store {
             |row| {
                 Ok(FailedJob {
                     key: row.text(0)?,
-                    project_id: row.text(1)?,
+                    project_id: row.id(1)?,
                     lane: row.text(2)?,
                     tries: row.int(3)?,
                     next_run_at: row.int(4)?,

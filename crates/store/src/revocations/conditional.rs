@@ -8,6 +8,8 @@
 //! unconditional is only later. What deletes revocations or makes them unconditional locks them first: the job of
 //! an unconditional one must not be deleted.
 
+use switchboard_types::{AccountId, ProjectId};
+
 use crate::unit::Parent;
 use crate::{Refusal, Statement, Unit};
 
@@ -79,7 +81,7 @@ macro_rules! delete {
 
 /// Postpones the conditional revocation of a verification until `until` while its tokens are in use. Refused
 /// as `already_being_revoked` if the tokens are being revoked.
-pub fn postpone(project: &str, verification: &str, until: i64) -> Statement {
+pub fn postpone(project: &ProjectId, verification: &str, until: i64) -> Statement {
     Statement::one(
         Refusal::AlreadyBeingRevoked,
         update_jobs!("run_at = $3", guarded by "own row", of_verification!()),
@@ -88,7 +90,7 @@ pub fn postpone(project: &str, verification: &str, until: i64) -> Statement {
 }
 
 /// Postpones the conditional revocations of an account until `until`, at least, while it is connecting.
-pub fn postpone_of_account(project: &str, account: &str, until: i64) -> Statement {
+pub fn postpone_of_account(project: &ProjectId, account: &AccountId, until: i64) -> Statement {
     Statement::any(
         update_jobs!("run_at = CASE WHEN run_at < $3 THEN $3 ELSE run_at END", guarded by "own row", of_account!()),
         vec![project.into(), account.into(), until.into()],
@@ -96,7 +98,7 @@ pub fn postpone_of_account(project: &str, account: &str, until: i64) -> Statemen
 }
 
 /// Makes the revocation of a verification's tokens unconditional and due now.
-pub fn make_unconditional(project: &str, verification: &str, now: i64) -> Unit {
+pub fn make_unconditional(project: &ProjectId, verification: &str, now: i64) -> Unit {
     Unit::new()
         .with(lock!(of_verification!(), vec![project.into(), verification.into()]))
         .with(Statement::any(
@@ -128,18 +130,18 @@ pub(crate) fn make_due_of_link(link: &str, now: i64) -> Statement {
 }
 
 /// Cancels the conditional revocation of a verification's tokens.
-pub fn cancel_conditional(project: &str, verification: &str) -> Unit {
+pub fn cancel_conditional(project: &ProjectId, verification: &str) -> Unit {
     delete!(of_verification!(), vec![project.into(), verification.into()])
 }
 
 /// Cancels the conditional revocations of an account that now has a credential. Their tokens may share its
 /// grant, and some providers end the grant with any of its tokens (RFC 7009 section 2.1).
-pub fn cancel_conditional_of_account(project: &str, account: &str) -> Unit {
+pub fn cancel_conditional_of_account(project: &ProjectId, account: &AccountId) -> Unit {
     delete!(of_account!(), vec![project.into(), account.into()])
 }
 
 /// Deletes a conditional revocation, in the unit that ends its job.
-pub fn withdraw(project: &str, id: &str) -> Statement {
+pub fn withdraw(project: &ProjectId, id: &str) -> Statement {
     Statement::one(
         Refusal::RevocationFinished,
         "DELETE FROM revocations WHERE id = $2 AND project_id = $1 AND promised_for IS NOT NULL AND outcome IS NULL",

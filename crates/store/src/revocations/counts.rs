@@ -1,5 +1,7 @@
 //! Outcomes of the credentials of one job, counted.
 
+use switchboard_types::ProjectId;
+
 use crate::sqlite::Reading;
 use crate::{ReadError, Store, Value};
 
@@ -44,7 +46,7 @@ pub(super) fn read_counts(reading: &Reading<'_>, ids: &[Value; 2]) -> Result<Rev
 
 impl Store {
     /// Outcome counts of a job; all zero for an unknown one.
-    pub async fn revocation_counts(&self, project: &str, job: &str) -> Result<RevocationCounts, ReadError> {
+    pub async fn revocation_counts(&self, project: &ProjectId, job: &str) -> Result<RevocationCounts, ReadError> {
         let ids = [project.into(), job.into()];
         self.scan(project, move |reading| read_counts(reading, &ids)).await
     }

@@ -122,7 +122,7 @@ impl World {
 
     async fn add(&self, key: &str, lane: &str) {
         let kind = JobKind::Revocation;
-        let job = NewJob { kind, key, project: "pr_1", lane, run_at: self.clock.now(), created_at: 0 };
+        let job = NewJob { kind, key, project: &"pr_1".into(), lane, run_at: self.clock.now(), created_at: 0 };
         self.core.store.apply(Unit::new().with(jobs::insert(&job))).await.unwrap();
     }
 
