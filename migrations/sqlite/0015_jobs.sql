@@ -18,11 +18,9 @@ CREATE INDEX jobs_due ON jobs(kind, run_at, lane, lease_until);
 CREATE INDEX jobs_failed ON jobs(kind, tries) WHERE detail IS NOT NULL;
 
 -- Revocations were a queue of their own. The row keeps the number of tries of a finished one, for its
--- receipt. The column goes at once: a server of the version before that still runs finds no queue and fails,
--- so that it sends nothing twice and loses nothing that it would add.
+-- receipt. `revocations.next_try_at` is no longer used.
 INSERT INTO jobs (kind, key, project_id, lane, run_at, tries, detail, created_at)
     SELECT 'revocation', id, project_id, toolkit, next_try_at, tries, detail, created_at FROM revocations
     WHERE outcome IS NULL;
 UPDATE revocations SET tries = 0, detail = NULL WHERE outcome IS NULL;
 DROP INDEX revocations_due;
-ALTER TABLE revocations DROP COLUMN next_try_at;

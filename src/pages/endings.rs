@@ -65,7 +65,7 @@ pub async fn finish(app: &App, finished: Finished, attempt_id: Option<&str>, req
     let app_outcome = outcome(&finished, name);
     if let (Some((status, error)), Some(url), Some(account), Some(project)) =
         (&app_outcome, &finished.callback_url, &finished.account_id, &finished.project_id)
-        && let Some(mode) = return_mode(app, project, url, finished.registered_urls.as_deref()).await
+        && let Some(mode) = return_mode(app, project, url).await
         && let Some(to) = callback_url::with_outcome(url, status, account, error.as_deref())
     {
         let response = match (mode, &finished.link) {
@@ -103,16 +103,11 @@ enum ReturnMode {
     Confirm,
 }
 
-/// None for a URL that the project may have removed from its list (R08). `registered` is that list if it is
-/// already known.
-async fn return_mode(app: &App, project: &ProjectId, url: &str, registered: Option<&[String]>) -> Option<ReturnMode> {
+/// None for a URL that the project may have removed from its list since the visit began (R08).
+async fn return_mode(app: &App, project: &ProjectId, url: &str) -> Option<ReturnMode> {
     callback_url::check(url).ok()?;
-    let read = match registered {
-        Some(_) => Vec::new(),
-        None => app.projects.settings(project).await.ok()?.callback_urls,
-    };
-    let registered = registered.unwrap_or(&read);
-    let is_registered = callback_url::is_registered(url, registered);
+    let registered = app.projects.settings(project).await.ok()?.callback_urls;
+    let is_registered = callback_url::is_registered(url, &registered);
     if !is_registered && !registered.is_empty() {
         return None;
     }
@@ -122,7 +117,7 @@ async fn return_mode(app: &App, project: &ProjectId, url: &str, registered: Opti
 /// URL and label of the button for an account that is already connected.
 async fn app_button(app: &App, finished: &Finished, project: &ProjectId, account: &str) -> Option<(String, String)> {
     let url = finished.callback_url.as_deref()?;
-    return_mode(app, project, url, finished.registered_urls.as_deref()).await?;
+    return_mode(app, project, url).await?;
     let to = callback_url::with_outcome(url, "success", account, None)?;
     Some((to.to_string(), format!("Return to {}", to.host_str().unwrap_or("the app"))))
 }
@@ -173,7 +168,7 @@ async fn try_return_to_app(app: &App, query: &Query, headers: &HeaderMap) -> Res
     else {
         return closed();
     };
-    if return_mode(app, project, url, finished.registered_urls.as_deref()).await.is_none() {
+    if return_mode(app, project, url).await.is_none() {
         return closed();
     }
     // The status is that of the link, not of the query; the error text in the query is untrusted.

@@ -141,8 +141,9 @@ fn insert_row(row: &RevocationRow, material: Option<Vec<u8>>, finished: Option<(
     Statement::one(
         Refusal::RevocationExists,
         "INSERT INTO revocations (id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed,
-           material_sealed, params, outcome, tokens, detail, tries, created_at, finished_at, scheme, promised_for)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+           material_sealed, params, outcome, tokens, detail, tries, created_at, finished_at, scheme, promised_for,
+           next_try_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0)",
         vec![
             (&row.id).into(),
             (&row.job_id).into(),

@@ -84,9 +84,9 @@ impl<'a> Row<'a> {
 
     /// Reason that may be NULL.
     pub fn opt_reason(&self, column: usize) -> Result<Option<Reason>, ReadError> {
-        let Some(stored) = self.opt_text(column)? else { return Ok(None) };
-        let reason = Reason::parse(&stored);
-        reason.map(Some).ok_or_else(|| self.inconsistent(Some(column), "unknown reason code"))
+        let stored = self.opt_text(column)?;
+        // A text without a known code is shown as it is: it must not make its account unreadable.
+        Ok(stored.map(|stored| Reason::parse(&stored).unwrap_or_else(|| Reason::from_sentence(&stored))))
     }
 
     /// Integer column.

@@ -250,7 +250,7 @@ impl<'d, S: Server> Scenario<'d, S> {
             bail!("the token answer says nothing at `{}`; see [identity]", identity.id);
         };
         match unreachable_reason(&provider.toolkit, self.scheme, request, &|name| provider.variable(name)) {
-            Some(reason) => bail!("nobody can tell who is connected: {reason}; see [identity]"),
+            Some(reason) => bail!("the account cannot be identified: {reason}; see [identity]"),
             None => bail!("the answer to [identity] was not understood; see `id = \"{}\"`", identity.id),
         }
     }

@@ -54,7 +54,7 @@ impl Values {
             }
         }
         if !missing.is_empty() {
-            bail!("{scheme} needs what nobody can make up; give it with {}", set_options(&missing));
+            bail!("{scheme} needs values that cannot be generated; give them with {}", set_options(&missing));
         }
         let entered =
             |name: &str| values.entered.iter().find(|(field, _)| field.name == name).map(|(_, value)| value.as_str());
@@ -178,7 +178,7 @@ impl Values {
                         return Ok(());
                     }
                     bail!(
-                        "the client authenticates with a key that nobody can make up; give one of your own with \
+                        "the client authenticates with a key that cannot be generated; give one of your own with \
                          --set private_key=@key.pem"
                     );
                 }

@@ -144,9 +144,12 @@ impl Reason {
         Some(Self { code: ReasonCode::parse(code)?, detail: detail.map(ToOwned::to_owned) })
     }
 
-    /// The reason whose sentence an earlier version stored without its code. Only fixed sentences and fixed
-    /// beginnings are recognised; anything else is `other`.
+    /// The reason whose sentence an earlier version stored without its code, in the account before migration 0014
+    /// or in the audit log. What is not recognised is `other`.
     pub fn from_sentence(sentence: &str) -> Self {
+        if sentence.starts_with("OAuth callback failed during token exchange: The request cannot be made") {
+            return Self::of_sentence(ReasonCode::ExchangeNotSent, sentence);
+        }
         let reads = |code: &ReasonCode| match code.sentence() {
             Fixed(text) => (text == sentence).then(|| Self::new(*code)),
             With(start) => sentence.strip_prefix(start).map(|detail| Self::with_detail(*code, detail)),
@@ -156,7 +159,7 @@ impl Reason {
             },
             Detail => None,
         };
-        ReasonCode::ALL.iter().find_map(reads).unwrap_or_else(|| Self::with_detail(ReasonCode::Other, sentence))
+        ReasonCode::ALL.iter().find_map(reads).unwrap_or_else(|| Self::with_detail(code_of_text(sentence), sentence))
     }
 
     /// The reason with this code whose sentence was stored beside it.
@@ -180,6 +183,31 @@ impl Reason {
     /// The detail.
     pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
+    }
+}
+
+/// The code of a text that an earlier version made of the words of a provider or of a toolkit file.
+fn code_of_text(text: &str) -> ReasonCode {
+    let starts = |start: &str| text.starts_with(start);
+    let contains = |part: &&str| text.contains(*part);
+    let post_connect = [
+        "did not answer which data the account reaches",
+        "says that the account reaches nothing that could be used",
+        "says that the account no longer reaches what was chosen",
+        "did not say a usable ",
+    ];
+    let refused = [" does not accept this", "could not be reached to confirm this"];
+    // An error code of OAuth, alone or before its description.
+    let code = text.split(':').next().unwrap_or_default();
+    let is_code = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    match text {
+        _ if starts("account_mismatch") => ReasonCode::DifferentAccount,
+        _ if starts("several to choose from") => ReasonCode::ChoiceNeeded,
+        _ if post_connect.iter().any(contains) => ReasonCode::PostConnectFailed,
+        _ if refused.iter().any(contains) => ReasonCode::CredentialRefused,
+        _ if code == "access_denied" => ReasonCode::AccessDenied,
+        _ if is_code => ReasonCode::AuthorizationRefused,
+        _ => ReasonCode::Other,
     }
 }
 
@@ -222,6 +250,16 @@ mod tests {
         }
         let other = Reason::from_sentence("words of an earlier version");
         assert_eq!((other.code(), other.to_string().as_str()), (ReasonCode::Other, "words of an earlier version"));
+        for (text, code) in [
+            ("access_denied: no", ReasonCode::AccessDenied),
+            ("invalid_scope", ReasonCode::AuthorizationRefused),
+            ("Acme did not say a usable site", ReasonCode::PostConnectFailed),
+            ("Acme does not accept this (no). Check it.", ReasonCode::CredentialRefused),
+            ("OAuth callback failed during token exchange: The request cannot be made: x", ReasonCode::ExchangeNotSent),
+        ] {
+            let reason = Reason::from_sentence(text);
+            assert_eq!((reason.code(), reason.to_string().as_str()), (code, text));
+        }
         assert_eq!(
             Reason::from_sentence("OAuth callback failed during token exchange"),
             Reason::new(ReasonCode::ExchangeFailed)

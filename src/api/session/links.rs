@@ -20,11 +20,11 @@ use crate::app::model::access_list::{Acl, AclInput};
 use crate::app::model::expected_identity::ExpectedIdentity;
 use crate::error::{Error, Result};
 
-// The published page has `account_type` at top level, current SDKs under `experimental`: both are
-// accepted (contract section 3.1). Unknown keys are ignored, as in the hosted API.
 /// How often a link is prepared again after its auth config changed.
 const MAX_TRIES: usize = 4;
 
+// The published page has `account_type` at top level, current SDKs under `experimental`: both are
+// accepted (contract section 3.1). Unknown keys are ignored, as in the hosted API.
 /// What to connect.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "CreateSessionLink")]

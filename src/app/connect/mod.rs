@@ -119,8 +119,6 @@ pub struct Finished {
     pub link: Option<(String, String)>,
     /// The project of the link.
     pub project_id: Option<ProjectId>,
-    /// The callback URLs that the project has registered, if they are already known.
-    pub registered_urls: Option<Vec<String>>,
 }
 
 impl Ending {
@@ -153,7 +151,6 @@ impl Finished {
             may_retry: false,
             link: None,
             project_id: None,
-            registered_urls: None,
         }
     }
 
@@ -172,7 +169,6 @@ impl Finished {
             may_retry: false,
             link: Some((link.id.clone(), cookies::link_cookie(link))),
             project_id: Some(link.project_id.clone()),
-            registered_urls: None,
         }
     }
 

@@ -44,8 +44,6 @@ pub struct Offer {
     /// Fields that all accounts of the auth config share: not part of the form, and no form changes
     /// them.
     pub shared: Secrets,
-    /// The callback URLs that the project has registered; none if the project is gone.
-    pub(super) registered_urls: Option<Vec<String>>,
     /// Where the developer confirms the user before the connection is completed (R05).
     pub verifier_url: Option<String>,
     /// The running attempt; none on the link's page and for entered credentials.
@@ -57,10 +55,7 @@ pub struct Offer {
 impl Offer {
     /// An outcome of the link.
     pub(super) fn finished(&self, ending: Ending) -> Finished {
-        Finished {
-            registered_urls: self.registered_urls.clone(),
-            ..Finished::of(ending, &self.link, &self.account.toolkit)
-        }
+        Finished::of(ending, &self.link, &self.account.toolkit)
     }
 
     /// Whether an active account gets a new credential.
@@ -211,13 +206,9 @@ impl Connector {
         let scheme = config.scheme;
         let settings = AuthConfigSettings::parse(&config.settings)?;
         let project = project.map(|row| ProjectSettings::parse(&row.settings).map(|settings| (row.name, settings)));
-        let (project_name, verifier_url, registered_urls) = match project.transpose()? {
-            Some((name, settings)) => (
-                settings.display_name.unwrap_or(name),
-                settings.oauth_callback_verifier_url,
-                Some(settings.callback_urls),
-            ),
-            None => (String::new(), None, None),
+        let (project_name, verifier_url) = match project.transpose()? {
+            Some((name, settings)) => (settings.display_name.unwrap_or(name), settings.oauth_callback_verifier_url),
+            None => (String::new(), None),
         };
         let shared = self.shared_fields(&config, &toolkit, scheme, &link, &mut account)?;
         let known = self.known_fields(&link, &account, &toolkit, scheme, &shared)?;
@@ -231,7 +222,6 @@ impl Connector {
             project_name,
             known,
             shared,
-            registered_urls,
             verifier_url,
             attempt_id: None,
             holder: None,

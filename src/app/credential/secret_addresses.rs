@@ -202,7 +202,7 @@ impl Credentials {
 }
 
 const WITH_THE_SECRET: &str = "Set them in shared_connection_fields of the auth config, in one request with its client \
-                               secret, if it has one: they decide where that is sent, so nobody else is asked for them.";
+                               secret, if it has one: they decide where that is sent, so no one else is asked for them.";
 const BOTH_PLACES: &str = "Set them in shared_connection_fields of the auth config, or in connection_data of the link: they \
                            decide where the client is used, so the user is not asked for them.";
 

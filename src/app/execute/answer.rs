@@ -7,6 +7,7 @@ use http::response::Parts;
 use http::{Response, StatusCode};
 use switchboard_auth::Redactor;
 use switchboard_egress::{Body, BudgetExhausted, EgressError, Reservation};
+use tokio::sync::Semaphore;
 
 use super::content::{self, Content};
 use crate::app::execute::Executor;
@@ -80,7 +81,7 @@ impl Executor {
         let failure = |error: EgressError| response_error(&error, is_idempotent);
         let (head, body) = response.into_parts();
         if content::is_binary(&head.headers) {
-            let (bytes, reservation) = collect_redacted(body, &redactor).await.map_err(failure)?;
+            let (bytes, reservation) = collect_redacted(body, &redactor, &self.redacting).await.map_err(failure)?;
             let content = if bytes.is_empty() { Content::Empty } else { Content::Binary(bytes) };
             return Ok(answer(&head, content, &redactor, reservation));
         }
@@ -106,6 +107,7 @@ impl Executor {
 async fn collect_redacted(
     mut body: Body,
     redactor: &Redactor,
+    redacting: &Semaphore,
 ) -> std::result::Result<(Bytes, Option<Reservation>), EgressError> {
     let length = body.length().and_then(|length| usize::try_from(length).ok());
     if length.is_some_and(|length| length <= SMALL_BODY) {
@@ -129,8 +131,10 @@ async fn collect_redacted(
         stream.push(&chunk, &mut redacted);
     }
     while let Some(chunk) = body.chunk().await? {
+        // One chunk of all calls at a time, and a pause after each: large bodies must not occupy the threads of the
+        // runtime.
+        let _turn = redacting.acquire().await;
         stream.push(&chunk, &mut redacted);
-        // A provider that is faster than the redaction must not occupy a thread of the runtime.
         tokio::task::yield_now().await;
     }
     stream.finish(&mut redacted);

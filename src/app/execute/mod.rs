@@ -15,6 +15,7 @@ mod retry_unauthorized;
 use std::sync::Arc;
 
 use switchboard_egress::Budget;
+use tokio::sync::Semaphore;
 
 use crate::app::base::core::Core;
 use crate::app::base::rate_limits::Limits;
@@ -34,6 +35,8 @@ pub struct Executor {
     sessions: Arc<Sessions>,
     answers: Budget,
     large_answers: Threads,
+    /// Who redacts a chunk of a large binary body.
+    redacting: Semaphore,
 }
 
 crate::redacted_debug!(Executor);
@@ -51,7 +54,17 @@ impl Executor {
         answers: Budget,
         large_answers: Threads,
     ) -> Self {
-        Self { core, limits, credentials, providers, refresher, sessions, answers, large_answers }
+        Self {
+            core,
+            limits,
+            credentials,
+            providers,
+            refresher,
+            sessions,
+            answers,
+            large_answers,
+            redacting: Semaphore::new(1),
+        }
     }
 
     /// Bytes of the memory budget for responses that are free.

@@ -84,7 +84,8 @@ pub fn of_open_link<'e>(events: impl Iterator<Item = &'e Event>) -> Diagnosis<'e
 
 /// Diagnoses why an account or link ended. `events` are its events.
 pub fn of_reason<'e>(reason: &Reason, events: &'e [Event]) -> Diagnosis<'e> {
-    let matches_reason = |event: &&Event| event.reason().as_ref() == Some(reason);
+    let sentence = reason.to_string();
+    let matches_reason = |event: &&Event| event.has_outcome(&sentence);
     // An attempt's own event has more details than the event of its link, which ended later for the same
     // reason.
     let attempt = events.iter().rev().find(|event| event.is(LinkFail) && matches_reason(event));

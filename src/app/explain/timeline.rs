@@ -45,6 +45,11 @@ impl Event {
         AuditOutcome::parse(&self.audit.outcome)
     }
 
+    /// Whether its stored outcome is this text.
+    pub fn has_outcome(&self, text: &str) -> bool {
+        self.audit.outcome == text
+    }
+
     /// Why the account or link ended, or the attempt failed; none for other actions.
     pub fn reason(&self) -> Option<Reason> {
         matches!(self.action(), Some(LinkEnd | LinkFail | AccountExpire)).then(|| {

@@ -19,15 +19,6 @@ use crate::app::provider::{Endpoint, INTROSPECTION_TIMEOUT, Provider, is_unauthe
 use crate::app::revocation::Revocations;
 use crate::time::Millis;
 
-/// The outcome of one attempt.
-#[derive(Debug)]
-pub(super) struct AttemptOutcome {
-    /// All tokens revoked so far, including earlier attempts.
-    pub(super) tokens: Vec<RevokedToken>,
-    /// Whether another attempt is needed.
-    pub(super) status: AttemptStatus,
-}
-
 /// Whether another attempt is needed, and why.
 #[derive(Debug)]
 pub(super) enum AttemptStatus {
@@ -56,8 +47,6 @@ pub(super) struct Task<'a> {
     pub(super) is_managed: bool,
     pub(super) material: &'a Secrets,
     pub(super) params: &'a AccountParams,
-    /// Revoked by earlier attempts.
-    pub(super) revoked: Vec<RevokedToken>,
     /// Tokens to keep, because other accounts use them.
     pub(super) shared: SharedTokens,
 }
@@ -89,9 +78,9 @@ impl From<TokenName> for RevokedToken {
 }
 
 impl Revocations {
-    /// Asks the provider to revoke the remaining tokens.
-    pub(super) async fn attempt_revocation(&self, task: Task<'_>) -> AttemptOutcome {
-        let mut tokens = task.revoked.clone();
+    /// Asks the provider to revoke the remaining tokens. `tokens` are those revoked by earlier attempts; each that
+    /// is revoked is added at once, so that it is known even if the attempt is cancelled.
+    pub(super) async fn attempt_revocation(&self, task: Task<'_>, tokens: &mut Vec<RevokedToken>) -> AttemptStatus {
         let mut unsupported = false;
         let mut refusal = None;
         let primary = if task.shared.primary { Vec::new() } else { task.tokens() };
@@ -119,7 +108,7 @@ impl Revocations {
                     refusal.get_or_insert(detail);
                 }
                 TokenOutcome::Retry(detail, retry_after) => {
-                    return AttemptOutcome { tokens, status: AttemptStatus::Retry { detail, retry_after } };
+                    return AttemptStatus::Retry { detail, retry_after };
                 }
             }
         }
@@ -133,7 +122,7 @@ impl Revocations {
                         refusal.get_or_insert(detail);
                     }
                     TokenOutcome::Retry(detail, retry_after) => {
-                        return AttemptOutcome { tokens, status: AttemptStatus::Retry { detail, retry_after } };
+                        return AttemptStatus::Retry { detail, retry_after };
                     }
                 }
             }
@@ -141,7 +130,7 @@ impl Revocations {
                 tokens.push(RevokedToken::Credential);
             }
         }
-        let status = match refusal {
+        match refusal {
             Some(detail) => AttemptStatus::Failed(detail),
             None if task.shared.keeps_any() => AttemptStatus::Kept(KEPT_DETAIL.to_owned()),
             None if !tokens.is_empty() => AttemptStatus::Revoked,
@@ -149,8 +138,7 @@ impl Revocations {
                 AttemptStatus::NotSupported("The provider does not revoke tokens of this kind".to_owned())
             }
             None => AttemptStatus::NotSupported("The credential holds no token".to_owned()),
-        };
-        AttemptOutcome { tokens, status }
+        }
     }
 
     /// Whether the provider still accepts an access token. Uses introspection (RFC 7662) if an endpoint is known

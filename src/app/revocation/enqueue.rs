@@ -279,7 +279,14 @@ impl Revocations {
         let configs: HashMap<&str, &AuthConfigRow> = configs.iter().map(|row| (row.id.as_str(), row)).collect();
         let mut unit = Unit::new();
         for account in &rows {
-            let config = configs.get(account.auth_config_id.as_str()).copied();
+            let read;
+            let config = if let Some(config) = configs.get(account.auth_config_id.as_str()) {
+                Some(*config)
+            } else {
+                // Deleted, or unreadable: then nothing is erased.
+                read = self.core.store.auth_config(project, &account.auth_config_id).await?;
+                read.as_ref()
+            };
             let (id, version, now) = (&account.id, account.credential_version, self.core.now());
             let (end_account, action) = match end_state {
                 EndState::Deleted => (accounts::delete_version(project, id, version, now), AuditAction::AccountDelete),

@@ -11,9 +11,9 @@ use switchboard_store::revocations::{self, FinishedRevocation, RevocationOutcome
 use switchboard_types::{AuditAction, AuditOutcome};
 use tokio::sync::{Notify, OwnedMutexGuard};
 
-use super::attempt::{AttemptOutcome, AttemptStatus, Task};
+use super::attempt::{AttemptStatus, Task};
 use super::sharing::SharedTokens;
-use super::{RevocationMethod, parse_tokens, revocation_method, tokens_text};
+use super::{RevocationMethod, RevokedToken, parse_tokens, revocation_method, tokens_text};
 use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::model::params::AccountParams;
@@ -38,6 +38,8 @@ fn audit_outcome(outcome: RevocationOutcome) -> AuditOutcome {
 /// What an attempt holds until its outcome is stored.
 #[derive(Default)]
 pub(in crate::app) struct GrantClaim {
+    /// The tokens that are revoked so far.
+    revoked: Vec<RevokedToken>,
     /// The grant that the request revokes, if it revokes more than one token.
     grant: Option<Vec<u8>>,
     /// The lock of the grant.
@@ -71,9 +73,10 @@ impl QueuedJob for Revocations {
         if row.pending_verification_id.is_some() && self.may_share_grant(&row).await? {
             return Ok(Outcome::Done(Unit::new().with(revocations::withdraw(&row.project_id, &row.id))));
         }
-        let attempt = self.attempt_in_time(&row, material, grant_claim).await?;
-        let tokens = tokens_text(&attempt.tokens);
-        let (outcome, detail) = match attempt.status {
+        grant_claim.revoked = parse_tokens(&row.tokens)?;
+        let status = self.attempt_in_time(&row, material, grant_claim).await;
+        let tokens = tokens_text(&grant_claim.revoked);
+        let (outcome, detail) = match status {
             AttemptStatus::Revoked => (RevocationOutcome::Revoked, None),
             AttemptStatus::NotSupported(detail) => (RevocationOutcome::NotSupported, Some(detail)),
             AttemptStatus::Failed(detail) => (RevocationOutcome::Failed, Some(detail)),
@@ -122,10 +125,10 @@ impl Revocations {
         row: &RevocationRow,
         material: &[u8],
         grant_claim: &mut GrantClaim,
-    ) -> Result<AttemptOutcome> {
+    ) -> AttemptStatus {
         let attempt = self.attempt(row, material, grant_claim);
         let detail = match tokio::time::timeout(ATTEMPT_TIMEOUT, attempt).await {
-            Ok(Ok(attempt)) => return Ok(attempt),
+            Ok(Ok(status)) => return status,
             Ok(Err(error)) => {
                 tracing::error!(revocation.id = %row.id, error = error.message(), cause = error.causes(), "a revocation could not be attempted");
                 // Another server on this database may have a key that is missing here.
@@ -133,8 +136,7 @@ impl Revocations {
             }
             Err(_) => "The provider did not answer in time".to_owned(),
         };
-        let status = AttemptStatus::Retry { detail, retry_after: None };
-        Ok(AttemptOutcome { tokens: parse_tokens(&row.tokens)?, status })
+        AttemptStatus::Retry { detail, retry_after: None }
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -143,8 +145,7 @@ impl Revocations {
         row: &RevocationRow,
         material: &[u8],
         grant_claim: &mut GrantClaim,
-    ) -> Result<AttemptOutcome> {
-        let revoked = parse_tokens(&row.tokens)?;
+    ) -> Result<AttemptStatus> {
         let material = self.credentials.open_revocation(row, material)?;
         let mut params = AccountParams::parse(&row.params)?;
         let toolkit = self.core.toolkit(&row.toolkit);
@@ -154,11 +155,11 @@ impl Revocations {
         if toolkit.is_none() {
             // Another server on this database may have the toolkit file.
             let detail = format!("This server has no toolkit \"{}\"", row.toolkit);
-            return Ok(AttemptOutcome { tokens: revoked, status: AttemptStatus::Retry { detail, retry_after: None } });
+            return Ok(AttemptStatus::Retry { detail, retry_after: None });
         }
         let method = match revocation_method(row.scheme, &row.toolkit, toolkit.as_deref()) {
             Ok(method) => method,
-            Err(reason) => return Ok(AttemptOutcome { tokens: revoked, status: AttemptStatus::NotSupported(reason) }),
+            Err(reason) => return Ok(AttemptStatus::NotSupported(reason)),
         };
         let (toolkit, is_managed) = (row.toolkit.as_str(), row.is_managed);
         let managed =
@@ -178,13 +179,13 @@ impl Revocations {
                 .await?;
             if let Some(key) = &shared.key {
                 if !shared.primary && self.core.store.grant_revoked_since(key, row.created_at).await? {
-                    return Ok(AttemptOutcome { tokens: revoked, status: AttemptStatus::Revoked });
+                    return Ok(AttemptStatus::Revoked);
                 }
                 grant_claim.grant.clone_from(&key.grant);
             }
         }
         let scheme = row.scheme;
-        let task = Task { toolkit, scheme, method, is_managed, material: &material, params: &params, revoked, shared };
-        Ok(self.attempt_revocation(task).await)
+        let task = Task { toolkit, scheme, method, is_managed, material: &material, params: &params, shared };
+        Ok(self.attempt_revocation(task, &mut grant_claim.revoked).await)
     }
 }

@@ -76,27 +76,19 @@ impl Revocations {
             let is_managed = config.as_ref().is_some_and(uses_managed_client);
             let toolkit = account.toolkit.as_str();
             let scheme = account.scheme;
-            let task = Task {
-                toolkit,
-                scheme,
-                method,
-                is_managed,
-                material: &material,
-                params: &params,
-                revoked: Vec::new(),
-                shared,
-            };
-            let result = tokio::time::timeout(PROVIDER_TIMEOUT, self.attempt_revocation(task)).await;
-            let (code, detail) = match result.map(|outcome| (outcome.status, outcome.tokens)) {
-                Ok((AttemptStatus::Revoked, tokens)) => {
+            let task = Task { toolkit, scheme, method, is_managed, material: &material, params: &params, shared };
+            let mut tokens = Vec::new();
+            let result = tokio::time::timeout(PROVIDER_TIMEOUT, self.attempt_revocation(task, &mut tokens)).await;
+            let (code, detail) = match result {
+                Ok(AttemptStatus::Revoked) => {
                     return self.record_revoked(actor, &account, tokens, None).await;
                 }
                 // The account ends here; the shared grant stays at the provider.
-                Ok((AttemptStatus::Kept(kept_detail), tokens)) => {
+                Ok(AttemptStatus::Kept(kept_detail)) => {
                     return self.record_revoked(actor, &account, tokens, Some(kept_detail)).await;
                 }
-                Ok((AttemptStatus::NotSupported(detail), _)) => (Code::AccountBadRequest, detail),
-                Ok((AttemptStatus::Failed(detail) | AttemptStatus::Retry { detail, .. }, _)) => {
+                Ok(AttemptStatus::NotSupported(detail)) => (Code::AccountBadRequest, detail),
+                Ok(AttemptStatus::Failed(detail) | AttemptStatus::Retry { detail, .. }) => {
                     (Code::UpstreamUnreachable, detail)
                 }
                 Err(_) => (Code::UpstreamUnreachable, "The provider did not answer in time".to_owned()),

@@ -29,7 +29,7 @@ use crate::id::Kind;
 use crate::text::truncate;
 use crate::time::Millis;
 
-use policy::{CallKind, SessionConfig, ToolDescription};
+use policy::{CallKind, SessionConfig};
 
 /// Maximum size of a policy that is cached, in bytes.
 const MAX_CACHED: usize = 4_096;
@@ -213,10 +213,8 @@ impl Sessions {
                 .filter_map(|prefix| self.core.toolkit(prefix))
                 .last();
             // The server has no descriptions of tools yet.
-            toolkit.is_some_and(|toolkit| {
-                let tool = ToolDescription { slug: tool, toolkit: &toolkit.slug, tags: None };
-                config.check(CallKind::Tool(&tool)).is_err()
-            })
+            toolkit
+                .is_some_and(|toolkit| config.check(CallKind::ToolName { slug: tool, toolkit: &toolkit.slug }).is_err())
         });
         let errors: Vec<String> = outside
             .map(|tool| {

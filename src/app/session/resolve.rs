@@ -123,8 +123,15 @@ impl Sessions {
             return Ok(vec![self.core.store.account(&session.project_id, &only.as_str().into()).await?]);
         }
         let found = self.core.store.accounts_by_id(&session.project_id, pins).await?;
-        let find = |id: &String| found.iter().find(|account| account.id == *id).cloned();
-        Ok(pins.iter().map(find).collect())
+        let mut candidates = Vec::with_capacity(pins.len());
+        for pin in pins {
+            candidates.push(match found.iter().find(|account| account.id == *pin) {
+                Some(account) => Some(account.clone()),
+                // Deleted, or unreadable: the latter is an error.
+                None => self.core.store.account(&session.project_id, &pin.as_str().into()).await?,
+            });
+        }
+        Ok(candidates)
     }
 
     async fn newest(&self, session: &Session, slug: &str) -> Result<Option<AccountRow>> {

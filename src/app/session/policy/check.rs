@@ -18,6 +18,13 @@ pub enum CallKind<'a> {
         /// The slug of the toolkit that is called.
         toolkit: &'a str,
     },
+    /// A tool by its name alone, to list it. The rules on tags are left for the call, which knows them.
+    ToolName {
+        /// Its slug, in any case.
+        slug: &'a str,
+        /// The slug of its toolkit.
+        toolkit: &'a str,
+    },
     /// A tool.
     Tool(&'a ToolDescription<'a>),
 }
@@ -29,8 +36,8 @@ pub struct ToolDescription<'a> {
     pub slug: &'a str,
     /// The slug of its toolkit.
     pub toolkit: &'a str,
-    /// Its behaviour hints. Without them, the rules on tags are left for the call, which has them.
-    pub tags: Option<&'a [Tag]>,
+    /// Its behaviour hints.
+    pub tags: &'a [Tag],
 }
 
 /// Why a policy does not allow a call.
@@ -48,7 +55,7 @@ impl<'a> CallKind<'a> {
     /// The slug of the toolkit.
     pub fn toolkit(self) -> &'a str {
         match self {
-            Self::Toolkit { toolkit } | Self::Proxy { toolkit } => toolkit,
+            Self::Toolkit { toolkit } | Self::Proxy { toolkit } | Self::ToolName { toolkit, .. } => toolkit,
             Self::Tool(tool) => tool.toolkit,
         }
     }
@@ -80,23 +87,26 @@ impl SessionConfig {
             return Err(Denial::Toolkit);
         }
         match call {
-            CallKind::Tool(tool) if !self.admits_tool(tool) => Err(Denial::Tool),
+            CallKind::ToolName { slug, toolkit } if !self.admits_name(slug, toolkit) => Err(Denial::Tool),
+            CallKind::Tool(tool) if !self.admits_name(tool.slug, tool.toolkit) || !self.admits_tags(tool) => {
+                Err(Denial::Tool)
+            }
             _ => Ok(()),
         }
     }
 
-    /// Whether the rules on tools and tags allow a tool. A toolkit's own tags replace those of the session.
-    fn admits_tool(&self, tool: &ToolDescription<'_>) -> bool {
+    /// Whether the rules on tools allow a tool by its name.
+    fn admits_name(&self, slug: &str, toolkit: &str) -> bool {
+        let in_list = |list: &Vec<String>| list.iter().any(|item| item.eq_ignore_ascii_case(slug));
+        let rule = self.tools.as_ref().and_then(|tools| tools.get(toolkit));
+        rule.is_none_or(|rule| rule.enable.as_ref().is_none_or(in_list) && !rule.disable.as_ref().is_some_and(in_list))
+    }
+
+    /// Whether the rules on tags allow a tool. A toolkit's own tags replace those of the session.
+    fn admits_tags(&self, tool: &ToolDescription<'_>) -> bool {
         let rule = self.tools.as_ref().and_then(|tools| tools.get(tool.toolkit));
-        let in_list = |list: &Vec<String>| list.iter().any(|item| item.eq_ignore_ascii_case(tool.slug));
-        let is_listed = rule
-            .is_none_or(|rule| rule.enable.as_ref().is_none_or(in_list) && !rule.disable.as_ref().is_some_and(in_list));
         let rules = rule.and_then(|rule| rule.tags.as_ref()).or(self.tags.as_ref());
-        let has_tags = match (rules, tool.tags) {
-            (Some(rules), Some(tags)) => rules.admit(tags),
-            _ => true,
-        };
-        is_listed && has_tags
+        rules.is_none_or(|rules| rules.admit(tool.tags))
     }
 }
 
@@ -129,8 +139,8 @@ mod tests {
     #[test]
     fn each_kind_of_call_is_decided_by_its_rules() {
         let tags = [Tag::ReadOnlyHint, Tag::IdempotentHint];
-        let tool = ToolDescription { slug: "up_get", toolkit: "up", tags: Some(&tags) };
-        let untagged = ToolDescription { tags: None, ..tool };
+        let tool = ToolDescription { slug: "up_get", toolkit: "up", tags: &tags };
+        let untagged = CallKind::ToolName { slug: "up_get", toolkit: "up" };
         let link = CallKind::Toolkit { toolkit: "up" };
         let proxy = CallKind::Proxy { toolkit: "up" };
         let denied_tool = Err(Denial::Tool);
@@ -163,7 +173,7 @@ mod tests {
             assert_eq!(check(config.clone(), link), linked, "{config}");
             assert_eq!(check(config.clone(), proxy), proxied, "{config}");
             assert_eq!(check(config.clone(), CallKind::Tool(&tool)), used, "{config}");
-            assert_eq!(check(config.clone(), CallKind::Tool(&untagged)), unknown, "{config}");
+            assert_eq!(check(config.clone(), untagged), unknown, "{config}");
         }
         for config in [json!({ "toolkits": { "enable": ["other"] } }), json!({ "toolkits": { "disable": ["up"] } })] {
             for call in [link, proxy, CallKind::Tool(&tool)] {
