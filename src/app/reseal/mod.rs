@@ -12,6 +12,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
@@ -100,9 +101,13 @@ fn read(file: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(sealed))
 }
 
+/// Makes the names of partial files unique within this process.
+static WRITES: AtomicU64 = AtomicU64::new(0);
+
 /// Writes the file atomically; several servers may write it at once.
 fn write(file: &Path, sealed: &[u8]) -> io::Result<()> {
-    let partial: PathBuf = file.with_extension(format!("{}.partial", std::process::id()));
+    let number = WRITES.fetch_add(1, Ordering::Relaxed);
+    let partial: PathBuf = file.with_extension(format!("{}-{number}.partial", std::process::id()));
     let text = format!(
         "# While this file is here, values that an earlier program sealed are refused. Back it up with the data.\n{}\n",
         BASE64.encode(sealed)
