@@ -23,14 +23,15 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
 
+use self::operations::{EARLIER_PREFIX, PREFIX};
 use crate::app::App;
 use crate::pages;
 
 /// The whole service: API, pages, health.
 pub fn router(app: &Arc<App>) -> Router {
     Router::new()
-        .nest("/api/v3.1", operations(app))
-        .nest("/api/v3", operations(app))
+        .nest(PREFIX, operations(app))
+        .nest(EARLIER_PREFIX, operations(app))
         .merge(outside_the_prefix())
         .merge(pages::router())
         .merge(http::health::router())
@@ -53,10 +54,11 @@ fn operations(app: &Arc<App>) -> Router<Arc<App>> {
 
 /// The session MCP endpoint, the `OpenAPI` document and its reference page are outside of the prefix.
 fn outside_the_prefix() -> Router<Arc<App>> {
+    let table: Vec<_> = table::all().collect();
     Router::new()
         .route("/tool_router/{session_id}/mcp", any(table::not_built))
-        .merge(openapi::router(table::all().collect()))
-        .merge(pages::reference(table::all().collect()))
+        .merge(openapi::router(table.clone()))
+        .merge(pages::reference(table))
 }
 
 /// Operations without a key: the redirect URIs that browsers come back to.

@@ -13,13 +13,10 @@ use axum::routing::{MethodFilter, MethodRouter};
 
 use super::http::error::ApiError;
 use super::http::parameters::Routed;
-use super::operations::{self, Operation, State};
+use super::operations::{self, EARLIER_PREFIX, Operation, PREFIX, State};
 use super::{account, auth_config, org, session, toolkit};
 use crate::app::App;
 use crate::error::{Code, Error};
-
-/// All prefixes of the operations.
-const PREFIXES: [&str; 2] = ["/api/v3.1", "/api/v3"];
 
 /// The table by path and method.
 static BY_PATH: LazyLock<HashMap<(&'static str, &'static str), Routed>> =
@@ -68,7 +65,9 @@ pub async fn not_built() -> ApiError {
 /// The operation that a request was routed to. HEAD uses the route of GET.
 pub(super) fn find(request: &Request) -> Option<Routed> {
     let route = request.extensions().get::<MatchedPath>()?.as_str();
-    let path = PREFIXES.iter().find_map(|prefix| route.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))?;
+    let path = [PREFIX, EARLIER_PREFIX]
+        .iter()
+        .find_map(|prefix| route.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))?;
     let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
     BY_PATH.get(&(path, method)).copied()
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::fields::{Field, Fields};
 use super::render::{BRAND, render};
 use crate::api::openapi;
-use crate::api::operations::Operation;
+use crate::api::operations::{Operation, PREFIX};
 use crate::app::App;
 
 #[derive(Serialize)]
@@ -109,7 +109,7 @@ fn context(operations: &[&Operation], document: &Value, public_url: &str) -> Con
         });
     }
     for operation in operations.iter().filter(|operation| operation.works_here()) {
-        let pointer = format!("{}{}", openapi::PREFIX, operation.path);
+        let pointer = format!("{PREFIX}{}", operation.path);
         let object = &document["paths"][&pointer][operation.method.to_ascii_lowercase()];
         let tag = text(&object["tags"][0]);
         if let Some(area) = areas.iter_mut().find(|area| area.name == tag) {
@@ -122,7 +122,7 @@ fn context(operations: &[&Operation], document: &Value, public_url: &str) -> Con
         brand: BRAND,
         version: text(&document["info"]["version"]),
         about: text(&document["info"]["description"]).split("\n\n").map(str::to_owned).collect(),
-        base_url: format!("{public_url}{}", openapi::PREFIX),
+        base_url: format!("{public_url}{PREFIX}"),
         schemes: schemes
             .map(|(name, scheme)| SchemeContext {
                 name: name.clone(),
@@ -193,7 +193,7 @@ fn curl(operation: &Operation, object: &Value, example: Option<&openapi::Example
     let query = query.finish();
     let mark = if query.is_empty() { "" } else { "?" };
     let method = if operation.method == "GET" { String::new() } else { format!(" -X {}", operation.method) };
-    let mut command = format!("curl{method} '{public_url}{}{path}{mark}{query}'", openapi::PREFIX);
+    let mut command = format!("curl{method} '{public_url}{PREFIX}{path}{mark}{query}'");
     let scheme =
         object["security"][0].as_object().and_then(|requirement| requirement.keys().next().map(String::as_str));
     command.push_str(match scheme {

@@ -100,7 +100,7 @@ pub async fn link(
     let prepared = app.links.prepare_direct(&caller.actor(), request).await?;
     let response = once::created(&link_view(&prepared.object.link, warnings))?;
     let commit = app.links.commit_direct(prepared, key, &response).await?;
-    Ok(once::committed(commit, response)?.ok_or_else(once::outdated)?)
+    Ok(once::committed(commit, response)?)
 }
 
 fn link_view(link: &Link, warnings: Vec<WarningResponse>) -> LinkResponse {

@@ -107,7 +107,7 @@ pub async fn create(
     let prepared = app.auth_configs.prepare(&caller.actor(), new).await?;
     let response = once::created(&CreateResponse::new(&app, &prepared.object, restricted))?;
     let commit = app.auth_configs.commit(prepared, key, &response).await?;
-    Ok(once::committed(commit, response)?.ok_or_else(once::outdated)?)
+    Ok(once::committed(commit, response)?)
 }
 
 /// `GET /auth_configs` → 200 page, newest first.

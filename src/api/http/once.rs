@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::body::raw;
 use crate::app::App;
 use crate::app::base::idempotency::{Commit, IdempotencyKey, StoredResponse};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 
 /// The response of an earlier request with the same key, if there is one.
 pub async fn earlier(app: &App, key: Option<&IdempotencyKey>) -> Result<Option<Response>> {
@@ -21,12 +21,11 @@ pub fn created(object: &impl Serialize) -> Result<StoredResponse> {
     Ok(StoredResponse { status: StatusCode::CREATED.as_u16(), body })
 }
 
-/// The response after a commit; none if the object must be prepared again.
-pub fn committed(commit: Commit, response: StoredResponse) -> Result<Option<Response>> {
+/// The response after a commit.
+pub fn committed(commit: Commit, response: StoredResponse) -> Result<Response> {
     match commit {
-        Commit::Stored => sent(response).map(Some),
-        Commit::StoredEarlier(earlier) => replayed(earlier).map(Some),
-        Commit::Outdated => Ok(None),
+        Commit::Stored => sent(response),
+        Commit::StoredEarlier(earlier) => replayed(earlier),
     }
 }
 
@@ -39,9 +38,4 @@ fn replayed(earlier: StoredResponse) -> Result<Response> {
 fn sent(stored: StoredResponse) -> Result<Response> {
     let status = StatusCode::from_u16(stored.status).map_err(Error::internal)?;
     Ok(raw(status, stored.body))
-}
-
-/// What the object is made from keeps changing.
-pub fn outdated() -> Error {
-    Error::of(Code::Conflict, &[("reason", &"Another request is changing the same resource")])
 }

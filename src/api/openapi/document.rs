@@ -6,10 +6,7 @@ use serde_json::{Map, Value, json};
 use super::examples::{Example, example};
 use super::schemas::Schemas;
 use crate::api::http::error::Envelope;
-use crate::api::operations::{Docs, Keys, Operation, Parameter, ParameterType, Repetition, State};
-
-/// Prefix of the operations; they are also available under `/api/v3`.
-pub const PREFIX: &str = "/api/v3.1";
+use crate::api::operations::{Docs, Keys, Operation, PREFIX, Parameter, ParameterType, Repetition, State};
 
 const ABOUT: &str = "Lets AI agents act with their users' own accounts. This API is compatible with version 3.1 of \
     Composio's tool router API, so that its SDKs work with only the base URL changed; it is not affiliated with \

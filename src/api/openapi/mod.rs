@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::api::operations::Operation;
 use crate::app::App;
 
-pub use document::{PREFIX, document};
+pub use document::document;
 pub use examples::{Example, example};
 
 /// The document as it is sent.

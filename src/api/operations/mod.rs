@@ -14,6 +14,11 @@ use crate::app::project::permissions::{Access, Preset};
 
 pub use docs::{Docs, Parameter, ParameterType, Repetition};
 
+/// Where the operations are mounted, and with the same responses under [`EARLIER_PREFIX`].
+pub const PREFIX: &str = "/api/v3.1";
+/// What earlier clients use.
+pub const EARLIER_PREFIX: &str = "/api/v3";
+
 /// One operation of the published API, or of our extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {

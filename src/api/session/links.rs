@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::app::link::{Link, LinkRequest};
 use crate::app::model::access_list::{Acl, AclInput};
 use crate::app::model::expected_identity::ExpectedIdentity;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 /// How often a link is prepared again after its auth config changed.
 const MAX_TRIES: usize = 4;
@@ -164,12 +164,11 @@ pub async fn create(
     for _ in 0..MAX_TRIES {
         let prepared = app.links.prepare(&actor, &session, &request).await?;
         let response = once::created(&view(&prepared.object.link))?;
-        let commit = app.links.commit(prepared, key, &response).await?;
-        if let Some(response) = once::committed(commit, response)? {
-            return Ok(response);
+        if let Some(commit) = app.links.commit(prepared, key, &response).await? {
+            return Ok(once::committed(commit, response)?);
         }
     }
-    Err(once::outdated().into())
+    Err(Error::of(Code::Conflict, &[("reason", &"Another request is changing the same resource")]).into())
 }
 
 impl Body {

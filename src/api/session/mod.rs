@@ -49,7 +49,7 @@ pub async fn create(
     let prepared = app.sessions.prepare(&caller.actor(), body.value).await?;
     let response = once::created(&session_view(&prepared.object, &app.core.settings.public_url, true))?;
     let commit = app.sessions.commit(prepared, key, &response).await?;
-    Ok(once::committed(commit, response)?.ok_or_else(once::outdated)?)
+    Ok(once::committed(commit, response)?)
 }
 
 /// `GET /tool_router/session/{session_id}` → 200.

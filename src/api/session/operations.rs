@@ -115,7 +115,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                      are not built yet and return 501.",
                 )
                 .body::<proxy::Call>()
-                .response::<proxy_response::Answer>()
+                .response::<proxy_response::ProxyResponse>()
                 .without_key(
                     "Leave the header out; a proxied call is sent once and never repeated by the server. Send the \
                      provider's own header for repetitions, where it has one, in parameters.",

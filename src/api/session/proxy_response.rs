@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer as _};
 use serde_json::Value;
 
-use crate::app::execute::answer::{self, AnswerData};
+use crate::app::execute::answer::{Answer, AnswerData};
 
 /// Bytes of the provider's body per chunk; a multiple of three, so that base64 chunks join.
 const CHUNK_SIZE: usize = 48 * 1_024;
@@ -34,8 +34,7 @@ const SCAN_SIZE: usize = 512 * 1_024;
 /// The provider's response, with any status.
 // Only for the OpenAPI document: `parts` writes it without building it.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "ProxyResponse")]
-pub struct Answer {
+pub struct ProxyResponse {
     /// Always `completed`.
     result_type: &'static str,
     /// The provider's status.
@@ -74,7 +73,7 @@ enum Part {
 }
 
 /// 200 with the provider's response.
-pub async fn response(answer: answer::Answer) -> Response {
+pub async fn response(answer: Answer) -> Response {
     let parts = parts(answer);
     let mut length = 0;
     for part in &parts {
@@ -95,7 +94,7 @@ pub async fn response(answer: answer::Answer) -> Response {
     response
 }
 
-fn parts(answer: answer::Answer) -> VecDeque<Part> {
+fn parts(answer: Answer) -> VecDeque<Part> {
     let headers = format!("\"headers\":{}", headers_json(answer.headers));
     let head = format!("{{\"result_type\":\"completed\",\"status\":{},", answer.status.as_u16());
     let raw = |text: String| Part::Raw(text.into());
@@ -279,7 +278,7 @@ impl http_body::Body for Chunks {
     }
 }
 
-crate::redacted_debug!(Answer, BinaryData);
+crate::redacted_debug!(ProxyResponse, BinaryData);
 
 #[cfg(test)]
 mod tests {
@@ -293,7 +292,7 @@ mod tests {
         let headers =
             vec![(HeaderName::from_static("x-b"), "1".to_owned()), (HeaderName::from_static("x-a"), "\"".to_owned())];
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let response = runtime.block_on(response(answer::Answer { status: StatusCode::MULTI_STATUS, headers, data }));
+        let response = runtime.block_on(response(Answer { status: StatusCode::MULTI_STATUS, headers, data }));
         let body = response.into_body();
         let announced = http_body::Body::size_hint(&body).exact();
         let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
@@ -340,8 +339,7 @@ mod tests {
         for text in ["{\"a\":1.10}", "null", &large] {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let data = AnswerData::Json(text.to_owned().into());
-            let response =
-                runtime.block_on(response(answer::Answer { status: StatusCode::OK, headers: Vec::new(), data }));
+            let response = runtime.block_on(response(Answer { status: StatusCode::OK, headers: Vec::new(), data }));
             let bytes = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();
             let expected = format!("{{\"result_type\":\"completed\",\"status\":200,\"data\":{text},\"headers\":{{}}}}");
             assert_eq!(std::str::from_utf8(&bytes).unwrap(), expected);

@@ -57,8 +57,6 @@ pub enum Commit {
     Stored,
     /// An earlier request with the same key stored this response; send it again.
     StoredEarlier(StoredResponse),
-    /// What the object was prepared from has changed: prepare it again.
-    Outdated,
 }
 
 impl IdempotencyKey {

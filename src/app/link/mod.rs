@@ -161,22 +161,22 @@ impl Links {
         Ok(Prepared::new(PreparedLink { link, alias: request.alias.clone(), config }, unit))
     }
 
-    /// Stores a prepared link of a session with its response. It is outdated if its auth config was deleted, or
-    /// if a concurrent request created the first auth config of the toolkit.
+    /// Stores a prepared link of a session with its response. None means: prepare it again, because its auth config
+    /// was deleted, or a concurrent request created the first auth config of the toolkit.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn commit(
         &self,
         prepared: Prepared<PreparedLink>,
         key: Option<&IdempotencyKey>,
         response: &StoredResponse,
-    ) -> Result<Commit> {
+    ) -> Result<Option<Commit>> {
         let PreparedLink { alias, config, .. } = &prepared.object;
         match self.idempotency.commit(prepared.unit, key, response).await {
             Err(CommitError::Refused(Refusal::AuthConfigGone | Refusal::ManagedAuthConfigExists)) => {
                 self.auth_configs.forget(&config.project_id, &config.toolkit);
-                Ok(Commit::Outdated)
+                Ok(None)
             }
-            committed => committed.map_err(|error| insert_error(error, alias.as_deref(), config)),
+            committed => committed.map(Some).map_err(|error| insert_error(error, alias.as_deref(), config)),
         }
     }
 

@@ -19,6 +19,14 @@ async fn delete(server: &TestServer, account: &str) -> String {
     text(&server.api.delete(&format!("/connected_accounts/{account}")).await.expect(200), "revoke_job_id")
 }
 
+/// The address of the server's metrics.
+async fn serve_metrics(server: &TestServer) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+    tokio::spawn(switchboard::server::serve_metrics(Arc::clone(&server.app), listener));
+    url
+}
+
 /// The sandbox with two toolkits; the revocation endpoint of `slow` accepts connections and never answers.
 async fn with_a_silent_provider() -> TestServer {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -53,9 +61,7 @@ async fn a_slow_provider_delays_no_other_and_the_metrics_show_its_queue() {
     for account in &slow {
         delete(&server, account).await;
     }
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/metrics", listener.local_addr().unwrap());
-    tokio::spawn(switchboard::server::serve_metrics(Arc::clone(&server.app), listener));
+    let url = serve_metrics(&server).await;
     let metrics = async || Http::new().send("GET", &url, &[], "").await.text();
     let of_state = |state: &str| format!("switchboard_queue_jobs{{kind=\"revocation\",state=\"{state}\"}}");
     until("four revocations under way", async || metrics().await.contains(&format!("{} 4\n", of_state("leased"))))
@@ -81,11 +87,25 @@ async fn a_job_of_a_server_that_died_is_run_again_after_its_lease() {
     receipt_when(&server.api, &job, |receipt| receipt["items"][0]["detail"].is_string()).await;
     upstream.play(http("200 OK", "", b""));
     upstream.take();
+    let url = serve_metrics(&server).await;
+    let activations = async || {
+        let text = Http::new().send("GET", &url, &[], "").await.text();
+        let line = "switchboard_job_activations_total{job=\"revoke_credentials\",outcome=\"ok\"} ";
+        text.lines().find_map(|found| found.strip_prefix(line)).map_or(0, |count| count.parse::<u64>().unwrap())
+    };
     // Another server takes it when it is due, and dies.
     sql(&server.database(), "UPDATE jobs SET lease_until = run_at + 60000, fence = fence + 1, tries = tries + 1");
     server.clock.advance(Duration::from_secs(655));
+    let before = activations().await;
     server.app.revocations.wake_up();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // The first activation may have begun before the clock moved; the second has not.
+    until("two activations of the worker", async || {
+        server.app.revocations.wake_up();
+        activations().await >= before + 2
+    })
+    .await;
+    let receipt = receipt_when(&server.api, &job, |_| true).await;
+    assert_eq!(receipt["items"][0]["tries"], 2, "the other server's lease has not ended: {receipt}");
     assert!(upstream.take().is_empty(), "the other server may still be at it");
     server.clock.advance(Duration::from_secs(10));
     let receipt = finished(&server.api, &job).await;

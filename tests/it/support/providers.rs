@@ -2,12 +2,17 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use url::Url;
 
 use super::http::{Api, Http};
 use super::tools::{root, tool};
+
+/// Time for a provider to start on a busy machine. An idle one needs a second.
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running provider. It ends when this is dropped.
 pub struct Provider {
@@ -45,26 +50,39 @@ impl Provider {
         Self::start(Command::new(tool("providers-python/bin/python")).arg(script).args(arguments))
     }
 
+    /// Starts a provider. A runtime that hangs before it listens is killed and started once more.
     fn start(command: &mut Command) -> Self {
-        #[expect(clippy::zombie_processes, reason = "waited for when the provider is dropped")]
-        let mut child = command
-            .args(["--port", "0"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        command.args(["--port", "0"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let started = Self::try_start(command).or_else(|| Self::try_start(command));
+        started.unwrap_or_else(|| panic!("the provider was not ready within {START_LIMIT:?}, twice: {command:?}"))
+    }
+
+    /// None if the provider is not ready in time.
+    fn try_start(command: &mut Command) -> Option<Self> {
+        let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        loop {
-            line.clear();
-            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "the provider ended before it was ready");
-            if let Ok(info) = serde_json::from_str::<Value>(&line)
-                && info["ready"] == true
-            {
-                std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-                return Self { info, child, _stdin: stdin };
+        let (ready, is_ready) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            while lines.read_line(&mut line).is_ok_and(|length| length > 0) {
+                if let Ok(info) = serde_json::from_str::<Value>(&line)
+                    && info["ready"] == true
+                {
+                    let _ = ready.send(info);
+                    return std::io::copy(&mut lines, &mut std::io::sink());
+                }
+                line.clear();
+            }
+            Ok(0)
+        });
+        match is_ready.recv_timeout(START_LIMIT) {
+            Ok(info) => Some(Self { info, child, _stdin: stdin }),
+            Err(RecvTimeoutError::Disconnected) => panic!("the provider ended before it was ready"),
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                None
             }
         }
     }
