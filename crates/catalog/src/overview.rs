@@ -11,8 +11,8 @@ pub fn overview(catalog: &Catalog) -> String {
     let mut page = String::from(
         "# Toolkits\n\nMade from the files in [toolkits/](../toolkits); how to write one is in \
          [toolkit-format.md](toolkit-format.md). **Identity**: an account says who it is at the provider. \
-         **Revokes**: deleting an account ends its token there. **Tokens**: how they are renewed, and when a user has \
-         to connect again even so.\n\n\
+         **Revokes**: deleting an account ends its token there. **Tokens**: how they are renewed, and when a user \
+         must still connect again.\n\n\
          | Toolkit | Slug | Schemes | Tokens | Identity | Revokes | Unverified |\n|---|---|---|---|---|---|---|\n",
     );
     for toolkit in catalog.iter() {
