@@ -106,7 +106,7 @@ fn sdk_callers() -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn the_list_of_operations_is_the_router_s_own() {
+fn the_table_of_operations_matches_the_router() {
     let callers = sdk_callers();
     let mut table =
         String::from("| Method | Path | State | What, or why not | Called by (Python) |\n|---|---|---|---|---|\n");
@@ -124,7 +124,7 @@ fn the_list_of_operations_is_the_router_s_own() {
 }
 
 #[test]
-fn the_catalogue_of_errors_is_the_code_s_own() {
+fn the_table_of_errors_matches_the_code() {
     let mut table = String::from("| Code | Slug | Status | Message | What to do |\n|---|---|---|---|---|\n");
     for code in Code::ALL {
         let status = switchboard::api::http::error::status(code.class()).as_u16();
@@ -135,7 +135,7 @@ fn the_catalogue_of_errors_is_the_code_s_own() {
 }
 
 #[test]
-fn the_table_of_what_may_have_become_of_a_connection_is_the_code_s_own() {
+fn the_table_of_explanations_matches_the_code() {
     let mut table = String::from("| `code` | Where it stands | Why | What to do |\n|---|---|---|---|\n");
     for finding in Finding::ALL {
         let (code, summary) = (finding.code(), finding.summary_template());
@@ -168,7 +168,7 @@ fn locked(path: &str) -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn what_is_fuzzed_has_the_versions_that_are_shipped() {
+fn the_fuzz_targets_use_the_shipped_versions_of_dependencies() {
     let shipped = locked("Cargo.lock");
     let names: BTreeSet<&String> = shipped.iter().map(|(name, _)| name).collect();
     let fuzzed = locked("fuzz/Cargo.lock");

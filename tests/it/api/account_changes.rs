@@ -27,7 +27,7 @@ async fn shared(server: &TestServer, session: &str, acl: Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_alias_is_given_taken_away_and_never_given_twice() {
+async fn an_alias_can_be_set_and_removed_and_is_unique() {
     let (server, _upstream) = with_upstream().await;
     let (_, first) = connect_key(&server.api, "u", "up").await;
     let (_, second) = connect_key(&server.api, "u", "up").await;
@@ -50,7 +50,7 @@ async fn an_alias_is_given_taken_away_and_never_given_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_of_an_access_list_replace_and_what_is_left_out_stays() {
+async fn given_lists_of_an_access_list_replace_the_stored_ones_and_missing_ones_stay() {
     let (server, _upstream) = with_upstream().await;
     let (session, private) = connect_key(&server.api, "creator", "up").await;
     let account = shared(&server, &session, json!({ "allowed_user_ids": ["a", "b"] })).await;
@@ -72,7 +72,7 @@ async fn lists_of_an_access_list_replace_and_what_is_left_out_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_the_access_list_holds_for_the_next_call_of_an_open_session() {
+async fn a_change_of_the_access_list_applies_to_the_next_call_of_an_existing_session() {
     let (server, upstream) = with_upstream().await;
     let (session, _) = connect_key(&server.api, "creator", "up").await;
     let account = shared(&server, &session, json!({ "allowed_user_ids": ["guest"] })).await;
@@ -112,7 +112,7 @@ async fn a_key_is_replaced_and_the_old_one_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_is_switched_off_and_on() {
+async fn an_account_can_be_disabled_and_enabled() {
     let (server, upstream) = with_upstream().await;
     let (session, account) = connect_key(&server.api, "u", "up").await;
     let status = format!("/connected_accounts/{account}/status");
@@ -141,7 +141,7 @@ async fn refresh(server: &TestServer, account: &str, body: &str) -> Reply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refresh_gets_a_new_token_and_leaves_a_working_account_alone() {
+async fn refresh_gets_a_new_token_and_keeps_a_working_account_active() {
     let server = TestServer::start().await;
     let session = server.api.session("u", "sandbox").await;
     let account = finish_oauth(&server.api, &server.api.link(&session, "sandbox").await).await;
@@ -169,7 +169,7 @@ async fn refresh_gets_a_new_token_and_leaves_a_working_account_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refresh_of_an_account_that_is_over_asks_its_user_again() {
+async fn refresh_of_an_ended_account_returns_a_link() {
     let server = TestServer::start().await;
     let session = server.api.session("u", "sandbox").await;
     let link = server.api.link(&session, "sandbox").await;
@@ -255,7 +255,7 @@ async fn a_key_cannot_be_refreshed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_was_connected_keeps_its_alias_when_nobody_connects_it_again() {
+async fn a_connected_account_keeps_its_alias_if_its_reconnection_is_not_finished() {
     let server = TestServer::start().await;
     let session = server.api.session("u", "sandbox").await;
     let link =
@@ -270,7 +270,7 @@ async fn an_account_that_was_connected_keeps_its_alias_when_nobody_connects_it_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_of_a_disabled_auth_config_hides_none_that_works() {
+async fn an_account_of_a_disabled_auth_config_does_not_hide_a_working_one() {
     let (server, upstream) = with_upstream().await;
     let (session, older) = connect_key(&server.api, "u", "up").await;
     server.clock.advance(Duration::from_secs(2));

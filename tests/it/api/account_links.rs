@@ -14,7 +14,7 @@ async fn managed(api: &Api) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_direct_link_connects_and_says_when_it_ends() {
+async fn a_direct_link_connects_and_has_its_expiry_time() {
     let server = TestServer::start().await;
     let api = &server.api;
     let config = managed(api).await;
@@ -67,7 +67,7 @@ async fn every_refusal_of_a_direct_link_names_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_developer_knows_is_not_asked_again() {
+async fn prefilled_fields_are_not_asked_again() {
     let (server, upstream) = with_upstream().await;
     let api = &server.api;
     let config = auth_config(api, "up", "API_KEY").await;
@@ -84,7 +84,7 @@ async fn what_the_developer_knows_is_not_asked_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_older_creation_takes_a_credential_at_once() {
+async fn the_older_creation_imports_a_credential_at_once() {
     let (server, upstream) = with_upstream().await;
     let api = &server.api;
     let config = auth_config(api, "up", "API_KEY").await;
@@ -112,7 +112,7 @@ async fn the_older_creation_takes_a_credential_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_older_creation_sends_the_user_of_an_oauth_toolkit_to_the_page() {
+async fn the_older_creation_returns_a_link_for_an_oauth_toolkit() {
     let server = TestServer::start().await;
     let api = &server.api;
     let config = managed(api).await;
@@ -129,7 +129,7 @@ async fn the_older_creation_sends_the_user_of_an_oauth_toolkit_to_the_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_got_elsewhere_are_imported_and_used() {
+async fn tokens_issued_elsewhere_are_imported_and_used() {
     let server = TestServer::start().await;
     let api = &server.api;
     // A token of a real flow, read where the project shows whole secrets.

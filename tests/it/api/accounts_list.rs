@@ -122,7 +122,7 @@ async fn a_parameter_that_an_operation_does_not_know_is_refused_with_the_nearest
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_may_want_warnings_but_a_filter_by_owner_is_refused_all_the_same() {
+async fn with_warnings_enabled_an_unknown_filter_by_owner_is_still_refused() {
     let layer = Layer { unknown_query_parameters: Some("warn".to_owned()), ..Layer::default() };
     let server = TestServer::builder().layer(layer).start().await;
     let page = server.api.get("/connected_accounts?include_pictures=true").await.expect(200);
@@ -249,7 +249,7 @@ async fn walk_and_delete(api: &Api, list: &str, noun: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_deletes_what_a_list_shows_reaches_every_row() {
+async fn deleting_the_listed_rows_page_by_page_reaches_every_row() {
     for order in ["", "order_direction=asc&", "order_by=updated_at&", "user_ids=u1,u2,u3&", "toolkit_slugs=up,down&"] {
         let world = world().await;
         let api = &world.server.api;
@@ -261,7 +261,7 @@ async fn whoever_deletes_what_a_list_shows_reaches_every_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_added_while_somebody_pages_shifts_nothing() {
+async fn rows_added_between_pages_do_not_shift_the_next_page() {
     let world = world().await;
     let api = &world.server.api;
     let first = api.get("/connected_accounts?limit=2").await.expect(200);
@@ -371,7 +371,7 @@ async fn a_bad_cursor_or_limit_or_word_is_a_400_that_names_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_over_the_most_is_cut_and_the_cursor_goes_on_with_the_cut_one() {
+async fn a_limit_above_the_maximum_is_reduced_and_the_cursor_keeps_the_reduced_limit() {
     let server = TestServer::start().await;
     for number in 0..203 {
         let body = json!({ "toolkit": { "slug": "sandbox" }, "auth_config": { "type": "use_custom_auth", "authScheme": "API_KEY", "name": format!("n{number}") } });

@@ -13,7 +13,7 @@ async fn revoke(server: &TestServer, body: &Value) -> Reply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_of_every_kind_end_and_the_answer_is_always_the_same() {
+async fn keys_of_every_kind_are_revoked_and_the_response_is_always_the_same() {
     let server = TestServer::start().await;
     let (user, owner) = (server.user_key("ada@example.com").await, server.organization_key().await);
     let bystander = server.other_project("Bystander").await;
@@ -54,7 +54,7 @@ async fn keys_of_every_kind_end_and_the_answer_is_always_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_shape_is_refused_and_ends_nothing() {
+async fn an_invalid_body_is_refused_and_revokes_nothing() {
     let server = TestServer::start().await;
     let key = server.api.key.as_str();
     let many = vec![key; 101];
@@ -73,7 +73,7 @@ async fn another_shape_is_refused_and_ends_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_promised_while_nothing_can_be_written() {
+async fn a_revocation_gets_503_while_the_database_takes_no_writes() {
     let server = TestServer::start().await;
     let unknown = ApiKey::generate(&SystemEntropy);
     let lock = Connection::open(server.database()).unwrap();

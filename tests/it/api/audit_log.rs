@@ -80,7 +80,7 @@ fn count(database: &Path, what: &str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_nobody_touched_is_intact_and_says_what_is_not_yet_sealed() {
+async fn an_unchanged_log_is_intact_and_reports_its_unsealed_events() {
     let server = sealed_server().await;
     let report = check(&server.app).await;
     assert!(report.intact, "{report:?}");
@@ -99,7 +99,7 @@ async fn a_log_that_nobody_touched_is_intact_and_says_what_is_not_yet_sealed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_done_to_sealed_events_is_found() {
+async fn every_change_of_sealed_events_is_detected() {
     use Kind::{Changed, Inserted, Missing, SegmentChanged, SegmentMissing, TombstoneChanged, Truncated, UnknownKey};
     let server = sealed_server().await;
     let project = server.project_id.clone();
@@ -152,7 +152,7 @@ async fn whatever_is_done_to_sealed_events_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_is_told_of_its_project_only() {
+async fn a_change_is_reported_for_its_project_only() {
     let server = sealed_server().await;
     let sql = format!(
         "UPDATE audit_events SET outcome = 'x' WHERE project_id <> '{}' AND action = 'session.create'",
@@ -167,7 +167,7 @@ async fn a_change_is_told_of_its_project_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_database_is_found_until_the_operator_accepts_it() {
+async fn an_older_database_is_reported_until_the_operator_accepts_it() {
     let server = TestServer::start().await;
     server.app.audit_log.seal_all().await.unwrap();
     let old = server.dir.path().join("old.db");
@@ -201,7 +201,7 @@ async fn an_older_database_is_found_until_the_operator_accepts_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_that_is_missing_or_no_head_is_found_and_not_made_anew() {
+async fn a_missing_or_invalid_head_is_reported_and_not_recreated() {
     let server = sealed_server().await;
     std::fs::remove_file(server.app.audit_log.head_file()).unwrap();
     assert_eq!(kinds(&check(&server.app).await), [Kind::HeadMissing]);
@@ -215,7 +215,7 @@ async fn a_head_that_is_missing_or_no_head_is_found_and_not_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_was_held_up_is_put_behind_what_is_sealed() {
+async fn a_delayed_event_is_stored_after_the_sealed_ones_and_keeps_its_time() {
     let server = TestServer::start().await;
     let actor = Actor::cli(&server.project_id);
     let written_at = switchboard::time::Clock::now(&server.clock);
@@ -236,7 +236,7 @@ async fn an_event_that_was_held_up_is_put_behind_what_is_sealed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_that_seal_and_write_at_once_make_one_chain() {
+async fn servers_that_seal_and_write_concurrently_make_one_chain() {
     let server = TestServer::start().await;
     let another = async || {
         let layer = Layer { data_dir: Some(server.dir.path().to_owned()), ..Layer::default() };

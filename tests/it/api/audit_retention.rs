@@ -29,14 +29,14 @@ fn rows(server: &TestServer, what: &str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_are_kept_for_ever_unless_a_setting_says_otherwise() {
+async fn events_are_kept_without_limit_by_default() {
     let server = three_days(0).await;
     server.clock.advance(DAY * 10_000);
     assert_eq!(server.app.audit_log.drop_old_events(DAY).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whole_segments_go_and_a_tombstone_keeps_the_chain_checkable() {
+async fn whole_segments_are_deleted_and_a_tombstone_keeps_the_chain_verifiable() {
     let server = three_days(2).await;
     let all = rows(&server, "audit_events");
     let segments = rows(&server, "audit_segments");
@@ -96,7 +96,7 @@ fn add_below_tombstone(server: &TestServer) -> Connection {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_puts_where_events_were_dropped_is_found() {
+async fn events_inserted_into_a_deleted_range_are_detected() {
     let server = three_days(2).await;
     server.app.audit_log.drop_old_events(DAY).await.unwrap();
     let database = add_below_tombstone(&server);
@@ -122,7 +122,7 @@ fn add_events_of_one_moment(server: &TestServer, count: i64) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_range_goes_in_batches_and_one_that_is_cut_short_is_finished() {
+async fn a_large_range_is_deleted_in_batches_and_an_interrupted_deletion_is_finished() {
     let server = three_days(2).await;
     server.app.audit_log.drop_old_events(DAY).await.unwrap();
     let middle = add_events_of_one_moment(&server, 1_300);
@@ -155,7 +155,7 @@ async fn a_large_range_goes_in_batches_and_one_that_is_cut_short_is_finished() {
 
 /// What is dropped cannot be had back: a clock that somebody set wrongly must not decide alone.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_jumps_ahead_drops_nothing_for_a_long_time() {
+async fn a_clock_that_jumps_ahead_deletes_nothing_for_a_long_time() {
     let server = three_days(2).await;
     // Three days in a row, with a round every day.
     server.app.audit_log.drop_old_events(DAY).await.unwrap();

@@ -35,7 +35,7 @@ fn own_client() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_left_out_stays_and_what_is_given_is_merged() {
+async fn missing_fields_stay_and_given_fields_are_merged() {
     let server = TestServer::start().await;
     let api = &server.api;
     let id = create(api, "sandbox", &own_client()).await;
@@ -85,7 +85,7 @@ async fn what_is_left_out_stays_and_what_is_given_is_merged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_fit_is_refused_and_changes_nothing() {
+async fn an_invalid_change_is_refused_and_changes_nothing() {
     let server = TestServer::start().await;
     let api = &server.api;
     let own = create(api, "sandbox", &own_client()).await;
@@ -134,7 +134,7 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_changes_at_once_none_is_lost() {
+async fn no_concurrent_change_is_lost() {
     let server = TestServer::start().await;
     let id = create(&server.api, "sandbox", &own_client()).await;
     let changes = [
@@ -198,7 +198,7 @@ async fn a_change_ends_the_flows_that_began_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn disabling_takes_all_accounts_out_of_use_until_it_is_enabled_again() {
+async fn disabling_an_auth_config_disables_its_accounts_until_it_is_enabled_again() {
     let (server, upstream) = with_upstream().await;
     let api = &server.api;
     let config = auth_config(api, "up", "API_KEY").await;
@@ -250,7 +250,7 @@ async fn disabling_takes_all_accounts_out_of_use_until_it_is_enabled_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn status_words_are_two_and_no_body_is_read() {
+async fn only_two_status_words_are_accepted_and_the_body_is_ignored() {
     let (server, _upstream) = with_upstream().await;
     let api = &server.api;
     let config = auth_config(api, "up", "API_KEY").await;
@@ -286,7 +286,7 @@ async fn foreign_and_deleted_auth_configs_are_unknown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_managed_auth_config_that_is_switched_off_is_not_made_anew() {
+async fn a_disabled_managed_auth_config_is_not_created_again() {
     let server = TestServer::start().await;
     let api = &server.api;
     let session = api.session("u", "sandbox").await;

@@ -19,7 +19,7 @@ fn own_client(more: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_managed_variant_is_the_default_and_python_sends_it_so() {
+async fn the_managed_type_is_the_default_as_the_python_sdk_sends_it() {
     let server = TestServer::start().await;
     for body in [
         json!({ "toolkit": { "slug": "sandbox" } }),
@@ -43,7 +43,7 @@ async fn the_managed_variant_is_the_default_and_python_sends_it_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_copied_along_with_a_client_is_cut_off_and_refused_inside() {
+async fn blanks_around_client_values_are_trimmed_and_blanks_inside_are_refused() {
     let server = TestServer::start().await;
     for (given, kept) in
         [(" my-client ", "my-client"), ("my-client\u{200b}", "my-client"), ("\u{feff}my-client\u{a0}\n", "my-client")]
@@ -77,7 +77,7 @@ async fn what_was_copied_along_with_a_client_is_cut_off_and_refused_inside() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_custom_config_is_read_back_whole_with_its_secrets_hidden() {
+async fn a_custom_auth_config_is_returned_with_masked_secrets() {
     let server = TestServer::start().await;
     let mut config =
         own_client(&json!({ "scopes": "notes:read,profile", "oauth_redirect_uri": "https://app.example.com/cb" }));
@@ -148,7 +148,7 @@ async fn a_missing_client_is_named_in_the_published_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn schemes_are_those_of_the_toolkit_or_say_why_not() {
+async fn a_scheme_that_the_toolkit_lacks_is_refused_with_the_reason() {
     let server = TestServer::start().await;
     let of = |toolkit: &str, scheme: Value| json!({ "toolkit": { "slug": toolkit }, "auth_config": { "type": "use_custom_auth", "authScheme": scheme, "credentials": {} } });
     for scheme in ["API_KEY", "BASIC", "BEARER_TOKEN"] {
@@ -249,7 +249,7 @@ async fn the_list_is_newest_first_and_filtered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deleting_takes_its_accounts_and_all_credentials_along() {
+async fn deleting_an_auth_config_deletes_its_accounts_and_all_credentials() {
     let (server, upstream) = with_upstream().await;
     let api = &server.api;
     let config = auth_config(api, "up", "API_KEY").await;
@@ -284,7 +284,7 @@ async fn deleting_takes_its_accounts_and_all_credentials_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_revokes_nothing_when_told_so() {
+async fn a_deletion_with_revoke_on_delete_false_revokes_nothing() {
     let (server, _upstream) = with_upstream().await;
     let config = auth_config(&server.api, "up", "API_KEY").await;
     let (_, account) = connect_key(&server.api, "u", "up").await;

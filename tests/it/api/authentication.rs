@@ -102,7 +102,7 @@ async fn no_route_answers_without_exactly_one_valid_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_takes_no_key_is_reached_without_one_and_with_a_bad_one() {
+async fn public_paths_work_without_a_key_and_with_a_bad_one() {
     let server = TestServer::start().await;
     let open: Vec<_> = table::all().filter(|operation| operation.keys == Keys::Public).collect();
     assert!(!open.is_empty());
@@ -116,7 +116,7 @@ async fn what_takes_no_key_is_reached_without_one_and_with_a_bad_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_in_the_query_is_no_key() {
+async fn a_key_in_the_query_is_not_accepted() {
     let server = TestServer::start().await;
     for name in ["x-api-key", "api_key", "apiKey", "key"] {
         let url = format!("{}/toolkits?{name}={}", server.api.base, server.api.key);
@@ -125,7 +125,7 @@ async fn a_key_in_the_query_is_no_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn methods_that_a_path_does_not_take_are_no_way_around_the_key() {
+async fn unsupported_methods_also_require_a_key() {
     let server = TestServer::start().await;
     for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"] {
         for path in [
@@ -146,7 +146,7 @@ async fn methods_that_a_path_does_not_take_are_no_way_around_the_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_that_is_not_built_says_so_to_a_holder_of_a_key() {
+async fn every_unbuilt_operation_returns_501_with_a_valid_key() {
     let server = TestServer::start().await;
     let mut count = 0;
     let unbuilt = table::all().filter(|it| !it.works_here() && matches!(it.keys, Keys::Project | Keys::ProjectOrUser));
@@ -165,7 +165,7 @@ async fn every_operation_that_is_not_built_says_so_to_a_holder_of_a_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_header_name_in_any_case_and_a_further_key_open_the_project() {
+async fn a_header_name_in_any_case_and_a_second_key_are_accepted() {
     let server = TestServer::start().await;
     let actor = Actor::cli(&server.project_id);
     let (second, row) = server.app.keys.create(&actor, "second").await.unwrap();
@@ -180,7 +180,7 @@ async fn a_header_name_in_any_case_and_a_further_key_open_the_project() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_needs_a_key_for_health_and_health_tells_nothing() {
+async fn health_checks_need_no_key_and_reveal_nothing() {
     let server = TestServer::start().await;
     for path in ["/livez", "/readyz"] {
         let reply = Http::new().send("GET", &format!("{}{path}", server.url), &[], "").await;
@@ -189,7 +189,7 @@ async fn nobody_needs_a_key_for_health_and_health_tells_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_key_is_written_down() {
+async fn no_key_is_stored_in_plain_text() {
     let server = TestServer::start().await;
     server.api.get("/toolkits").await.expect(200);
     let random = &server.api.key[10..];

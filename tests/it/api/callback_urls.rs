@@ -66,7 +66,7 @@ async fn session_with(api: &Api, callback: Option<&str>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_entry_takes_a_url_that_could_lead_elsewhere() {
+async fn every_operation_refuses_a_callback_url_that_could_lead_elsewhere() {
     let (server, _upstream) = with_upstream().await;
     let api = &server.api;
     let session = session_with(api, None).await;
@@ -94,7 +94,7 @@ async fn no_entry_takes_a_url_that_could_lead_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_urls_of_honest_apps_are_taken_as_they_are_written() {
+async fn valid_callback_urls_are_accepted_unchanged() {
     let (server, _upstream) = with_upstream().await;
     for url in TAKEN {
         let session = session_with(&server.api, Some(url)).await;
@@ -132,7 +132,7 @@ async fn the_links_own_url_wins_over_the_sessions_and_keeps_its_query() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_with_registered_urls_takes_those_and_no_others() {
+async fn a_project_with_registered_urls_accepts_only_those() {
     let upstream = Upstream::start().await;
     let settings = ProjectSettings {
         callback_urls: vec!["https://app.example.com/cb".to_owned(), "http://localhost:3000/dev".to_owned()],

@@ -57,7 +57,7 @@ async fn server_with(layer: Layer) -> TestServer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_sends_nothing_or_half_of_something_is_left() {
+async fn a_client_that_sends_no_complete_request_is_disconnected() {
     let server = TestServer::start().await;
     let (to, key) = (address(&server), server.api.key.clone());
     let post = format!("POST /api/v3.1/tool_router/session HTTP/1.1\r\nHost: localhost\r\nx-api-key: {key}\r\n");
@@ -100,7 +100,7 @@ async fn whoever_sends_nothing_or_half_of_something_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_takes_nothing_of_his_answers_gives_his_place_to_others() {
+async fn a_client_that_reads_no_response_loses_its_connection_slot() {
     let server = server_with(Layer { max_connections_per_address: Some(1), ..Layer::default() }).await;
     let mut greedy = connect_from(1, address(&server)).await;
     let requests = get("/openapi.json").repeat(50);
@@ -118,7 +118,7 @@ async fn whoever_takes_nothing_of_his_answers_gives_his_place_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_address_has_so_many_connections_and_may_still_ask_for_health() {
+async fn an_address_at_its_connection_limit_still_gets_health_checks() {
     let server = server_with(Layer {
         max_connections_per_address: Some(3),
         trusted_proxies: Some(vec!["127.0.0.9".to_owned()]),
@@ -170,7 +170,7 @@ async fn one_address_has_so_many_connections_and_may_still_ask_for_health() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn collectors_of_metrics_have_the_same_limits() {
+async fn the_metrics_listener_has_the_same_limits() {
     let server = TestServer::start().await;
     let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let to = listener.local_addr().unwrap();
@@ -195,7 +195,7 @@ async fn collectors_of_metrics_have_the_same_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn four_hundred_that_come_at_once_are_all_served() {
+async fn four_hundred_simultaneous_connections_are_all_served() {
     let server = TestServer::start().await;
     let to = address(&server);
     let asking: Vec<_> = (0..400_u16)

@@ -10,7 +10,7 @@ use super::help::{Upstream, connect_key, keyed, proxy};
 use crate::support::server::TestServer;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_never_answers_is_504_and_holds_up_nobody() {
+async fn a_provider_that_never_responds_is_504_and_delays_no_other_request() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = silent.local_addr().unwrap().to_string();
     let upstream = Upstream::start().await;

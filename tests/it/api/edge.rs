@@ -50,7 +50,7 @@ fn host(server: &TestServer) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_without_exactly_one_host_of_ours_is_refused_and_the_connection_closed() {
+async fn a_request_without_exactly_one_known_host_is_refused_and_its_connection_closed() {
     let server = TestServer::start().await;
     let host = host(&server);
     let path = "/api/v3.1/toolkits";
@@ -91,7 +91,7 @@ async fn a_request_without_exactly_one_host_of_ours_is_refused_and_the_connectio
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_follows_the_colon_of_a_host_is_a_port() {
+async fn the_text_after_the_colon_of_a_host_must_be_a_port() {
     let server = TestServer::start().await;
     for name in
         [format!("{}.evil.test", host(&server)), "localhost:evil.test".to_owned(), "127.0.0.1:80@evil.test".to_owned()]
@@ -120,7 +120,7 @@ async fn an_absolute_target_must_name_the_same_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_of_doubtful_length_is_refused_and_what_follows_is_not_answered() {
+async fn a_body_of_ambiguous_length_is_refused_and_following_bytes_are_ignored() {
     let server = TestServer::start().await;
     let host = host(&server);
     let smuggled = format!("GET /livez HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
@@ -154,7 +154,7 @@ async fn a_body_of_doubtful_length_is_refused_and_what_follows_is_not_answered()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sizes_of_a_head_are_bounded() {
+async fn the_size_of_a_head_is_limited() {
     let server = TestServer::start().await;
     let lines = format!("Host: {}\r\nConnection: close\r\n", host(&server));
     let headers = |count: usize| "x-many: 1\r\n".repeat(count);
@@ -181,7 +181,7 @@ async fn a_head_over_64_kilobytes_is_431() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_follows_a_body_with_length_and_transfer_encoding_is_never_answered() {
+async fn bytes_after_a_body_with_length_and_transfer_encoding_are_never_answered() {
     let server = TestServer::start().await;
     let body = "f\r\n{\"user_id\":\"u\"}\r\n0\r\n\r\n";
     for lines in
@@ -288,7 +288,7 @@ async fn a_harmless_request_id_is_echoed_and_any_other_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_are_not_kept_sniffed_or_shared() {
+async fn responses_are_not_cached_sniffed_or_shared() {
     let server = TestServer::start().await;
     for path in ["/toolkits", "/toolkits/nope", "/connected_accounts", "/no/such/path"] {
         let reply = server.api.get(path).await;

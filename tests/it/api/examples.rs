@@ -374,7 +374,7 @@ async fn finish(link: &Value) -> url::Url {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_example_of_the_reference_is_an_answer_of_this_server() {
+async fn every_example_of_the_reference_is_a_response_of_this_server() {
     let recorded = script().await;
     let folder = root().join("src/api/openapi/examples");
     let update = std::env::var_os("UPDATE_EXAMPLES").is_some();

@@ -55,7 +55,7 @@ async fn a_call_ends_at_its_deadline_and_sends_nothing_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_is_no_larger_than_its_context_says() {
+async fn a_response_is_limited_to_the_size_of_its_call_context() {
     let (server, upstream) = with_upstream().await;
     let (session, _) = connect_key(&server.api, "u", "up").await;
     let small = CallContext { max_answer: 1_000, ..context(&server) };
@@ -73,7 +73,7 @@ async fn an_answer_is_no_larger_than_its_context_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn binary_answers_of_every_length_arrive_whole_and_without_the_credential() {
+async fn binary_responses_of_every_length_arrive_complete_and_without_the_credential() {
     let (server, upstream) = with_upstream().await;
     let (session, _) = connect_key(&server.api, "u", "up").await;
     let all = server.app.executor.free_answer_memory();

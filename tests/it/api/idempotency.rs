@@ -120,7 +120,7 @@ async fn twenty_equal_calls_at_once_have_one_effect_and_one_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_call_leaves_its_key_free() {
+async fn a_refused_call_does_not_use_up_its_key() {
     let (server, _upstream) = with_upstream().await;
     let session = server.api.session("u", "up").await;
     let path = format!("{SESSION}/{session}/link");
@@ -164,7 +164,7 @@ async fn a_key_has_1_to_255_visible_characters() {
 
 /// The table of operations says of each whether it keeps a key; nothing else would be a promise kept.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operation_keeps_a_key_or_refuses_it_and_none_ignores_it() {
+async fn every_operation_keeps_or_refuses_an_idempotency_key() {
     let (server, upstream) = with_upstream().await;
     let (session, account) = super::help::connect_key(&server.api, "u", "up").await;
     let config = super::help::auth_config(&server.api, "up", "API_KEY").await;

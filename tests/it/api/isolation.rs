@@ -208,7 +208,7 @@ fn text_of(rows: &Value) -> String {
 
 /// No operation that takes an id of a project's own can be forgotten here.
 #[test]
-fn every_operation_that_names_something_of_a_project_is_tried() {
+fn every_operation_with_an_id_of_a_project_is_tested() {
     let tried: Vec<(&str, String)> =
         requests().into_iter().map(|(_, method, path, _)| (method, template(&path))).collect();
     let takes_an_id = |path: &str| path.contains("/{session_id}") || path.ends_with("/{id}") || path.contains("/{id}/");
@@ -234,7 +234,7 @@ fn template(path: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_requests_work_with_ones_own_ids() {
+async fn the_same_requests_work_with_the_project_s_own_ids() {
     let (server, _upstream) = with_upstream().await;
     for (kind, method, path, body) in requests() {
         // Fresh for each: some of them delete.
@@ -276,7 +276,7 @@ async fn lists_filters_and_cursors_stay_inside_the_project() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_without_an_account_gets_nobody_elses() {
+async fn a_user_without_an_account_does_not_get_another_user_s_account() {
     let (server, upstream) = with_upstream().await;
     let api = &server.api;
     let (_, account) = connect_key(api, "alice", "up").await;

@@ -78,7 +78,7 @@ async fn a_slow_provider_delays_no_other_and_the_metrics_show_its_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_of_a_server_that_died_is_run_again_after_its_lease() {
+async fn a_job_of_a_crashed_server_is_run_again_after_its_lease() {
     let upstream = Upstream::start().await;
     upstream.play(http("503 Service Unavailable", "retry-after: 600\r\n", b"busy"));
     let server = with_revocation_at(&upstream).await;

@@ -22,7 +22,7 @@ fn taken(keys: Keys) -> &'static [&'static str] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operation_takes_its_kinds_of_key_in_their_headers_only() {
+async fn an_operation_accepts_its_kinds_of_key_in_their_headers_only() {
     let server = TestServer::start().await;
     // In the order of the headers. With one project, a member need not name it.
     let keys = [server.api.key.clone(), server.user_key("ada@example.com").await, server.organization_key().await];
@@ -82,7 +82,7 @@ async fn two_credentials_are_refused_even_when_each_is_valid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_beyond_a_project_end_from_the_next_request_on() {
+async fn revoked_user_and_organization_keys_are_refused_from_the_next_request_on() {
     let server = TestServer::start().await;
     let actor = switchboard::app::Actor::cli(&"".into());
     let reach = switchboard::app::project::keys::KeyOwner::User { email: "ada@example.com".to_owned() };
@@ -100,7 +100,7 @@ async fn keys_beyond_a_project_end_from_the_next_request_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_path_that_nothing_is_at_is_unknown_to_every_valid_key() {
+async fn an_unknown_path_is_404_for_every_valid_key() {
     let server = TestServer::start().await;
     for (header, key) in [
         ("x-api-key", server.api.key.clone()),

@@ -17,7 +17,7 @@ async fn sessions(api: &Api, count: usize) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_first_links_at_once_make_one_managed_auth_config() {
+async fn concurrent_first_links_create_one_managed_auth_config() {
     let server = TestServer::start().await;
     let calls: Vec<_> = sessions(&server.api, 32)
         .await
@@ -36,7 +36,7 @@ async fn many_first_links_at_once_make_one_managed_auth_config() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_link_is_offered_on_an_auth_config_that_is_being_deleted() {
+async fn no_link_is_created_for_an_auth_config_that_is_being_deleted() {
     let server = Arc::new(TestServer::start().await);
     let sessions = sessions(&server.api, 16).await;
     for _ in 0..20 {

@@ -56,7 +56,7 @@ async fn a_toolkit_outside_the_sessions_filter_is_403_before_anything_is_looked_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pinned_toolkit_takes_no_further_link() {
+async fn a_link_for_a_pinned_toolkit_is_refused() {
     let (server, _upstream) = with_upstream().await;
     let (_, account) = connect_key(&server.api, "u", "up").await;
     let body = json!({ "user_id": "u", "connected_accounts": { "up": [account] } });
@@ -67,7 +67,7 @@ async fn a_pinned_toolkit_takes_no_further_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_toolkit_without_authentication_has_nothing_to_link() {
+async fn a_link_for_a_toolkit_without_authentication_is_refused() {
     let text_of = format!("{}[no_auth]\n", bare("open", "https://open.example.com", "open.example.com"));
     let server = TestServer::builder().toolkit("open", &text_of).start().await;
     let session = any_session(&server.api, "u").await;
@@ -80,7 +80,7 @@ async fn a_toolkit_without_authentication_has_nothing_to_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_alias_is_one_connection_of_one_user_and_toolkit() {
+async fn an_alias_is_unique_per_user_and_toolkit() {
     let (server, upstream) = with_upstream().await;
     drop(upstream);
     let api = &server.api;
@@ -109,7 +109,7 @@ async fn an_alias_is_one_connection_of_one_user_and_toolkit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_links_at_once_with_one_alias_make_one_account() {
+async fn twenty_concurrent_links_with_one_alias_create_one_account() {
     let (server, _upstream) = with_upstream().await;
     let session = any_session(&server.api, "u").await;
     let calls = (0..20).map(|_| {

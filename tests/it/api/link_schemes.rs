@@ -89,7 +89,7 @@ async fn the_first_link_of_every_built_in_toolkit_works_if_any_of_its_schemes_ca
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_takes_the_scheme_that_it_names_and_others_go_on_as_before() {
+async fn a_link_uses_the_scheme_that_it_names_and_other_links_are_unchanged() {
     let server = TestServer::start().await;
     let (api, session) = (&server.api, any_session(&server.api).await);
     let usual = link(api, &session, &json!({ "toolkit": "sandbox" })).await.expect(201);
@@ -117,7 +117,7 @@ async fn a_link_takes_the_scheme_that_it_names_and_others_go_on_as_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_auth_config_is_told_of_in_each_link() {
+async fn each_link_warns_of_a_second_auth_config() {
     let server = TestServer::start().await;
     let (api, session) = (&server.api, any_session(&server.api).await);
     let older = auth_config(api, "sandbox", "BASIC").await;
@@ -154,7 +154,7 @@ async fn a_second_auth_config_is_told_of_in_each_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scheme_that_cannot_be_is_refused_with_what_to_do() {
+async fn an_impossible_scheme_is_refused_with_a_fix() {
     let server = TestServer::builder().toolkit("mixed", &mixed()).start().await;
     let (api, session) = (&server.api, any_session(&server.api).await);
     for scheme in ["api_key", "", "API_KEY ", "GOOGLE_SERVICE_ACCOUNT", "CHOOSE", "NO_AUTH"] {
@@ -183,7 +183,7 @@ async fn a_scheme_that_cannot_be_is_refused_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_is_asked_chooses_before_anything_is_entered() {
+async fn with_choose_the_user_selects_a_scheme_before_entering_values() {
     let server = TestServer::start().await;
     let (api, session) = (&server.api, any_session(&server.api).await);
     let made = link(api, &session, &json!({ "toolkit": "sandbox", "auth_scheme": "choose" })).await.expect(201);
@@ -236,7 +236,7 @@ async fn a_user_who_is_asked_chooses_before_anything_is_entered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_chooses_to_sign_in_is_sent_to_the_provider_and_then_bound_to_it() {
+async fn a_user_who_chooses_oauth_is_redirected_and_cannot_change_the_scheme_afterwards() {
     let server = TestServer::start().await;
     let (api, session) = (&server.api, any_session(&server.api).await);
     let made = link(api, &session, &json!({ "toolkit": "sandbox", "auth_scheme": "choose" })).await.expect(201);
@@ -252,7 +252,7 @@ async fn who_chooses_to_sign_in_is_sent_to_the_provider_and_then_bound_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_there_is_one_way_nobody_is_asked() {
+async fn with_only_one_scheme_the_user_is_not_asked() {
     let server = TestServer::start().await;
     let (api, session) = (&server.api, any_session(&server.api).await);
     let made = link(api, &session, &json!({ "toolkit": "openai", "auth_scheme": "choose" })).await.expect(201);
@@ -262,7 +262,7 @@ async fn where_there_is_one_way_nobody_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operators_client_comes_first_and_does_not_change_links_that_work() {
+async fn an_operators_client_has_priority_and_does_not_change_working_links() {
     let client = ManagedClient {
         client_id: "managed-client".to_owned(),
         client_secret: Some("managed-secret".into()),

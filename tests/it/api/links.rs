@@ -24,7 +24,7 @@ fn managed(projects: &[&str]) -> ManagedClient {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_answers_with_token_url_and_a_new_account_in_both_spellings() {
+async fn a_link_returns_token_url_and_a_new_account_with_its_type_in_both_places() {
     let (server, _upstream) = with_upstream().await;
     let session = server.api.session("u", "up").await;
     let made = link(&server.api, &session, &json!({ "toolkit": "up", "alias": "work" })).await.expect(201);
@@ -65,7 +65,7 @@ async fn every_link_is_a_new_account_even_for_a_connected_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn account_type_and_access_list_may_stand_in_either_place() {
+async fn account_type_and_access_list_are_accepted_in_both_places() {
     let (server, _upstream) = with_upstream().await;
     let session = server.api.session("u", "up").await;
     let some = json!({ "allowed_user_ids": ["bob"] });
@@ -169,7 +169,7 @@ async fn the_sessions_auth_config_wins_over_the_newest_which_wins_over_a_managed
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_named_auth_config_that_is_gone_is_not_replaced_by_another() {
+async fn a_deleted_auth_config_that_the_session_names_is_not_replaced() {
     let server = TestServer::start().await;
     let api = &server.api;
     let named = auth_config(api, "sandbox", "API_KEY").await;
@@ -187,7 +187,7 @@ async fn a_named_auth_config_that_is_gone_is_not_replaced_by_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operators_client_is_for_the_projects_that_the_operator_lists() {
+async fn an_operators_client_serves_only_the_listed_projects() {
     let server = TestServer::builder()
         .managed("sandbox", managed(&["pr_somebody-else"]))
         .managed("github", managed(&["*"]))
@@ -219,7 +219,7 @@ async fn an_operators_client_is_for_the_projects_that_the_operator_lists() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stored_managed_auth_config_ends_with_the_operators_permission() {
+async fn a_managed_auth_config_stops_working_without_the_operators_permission() {
     // As after a restart with another `projects` list.
     let server = TestServer::builder().managed("sandbox", managed(&["pr_somebody-else"])).start().await;
     let config = auth_config(&server.api, "sandbox", "API_KEY").await;

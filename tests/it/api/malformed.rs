@@ -33,7 +33,7 @@ async fn written(server: &TestServer) -> (i64, i64, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_are_no_json_object_are_refused_by_every_operation() {
+async fn every_operation_refuses_a_body_that_is_not_a_json_object() {
     let (server, upstream, session) = start().await;
     let before = written(&server).await;
     let deep_array = "[".repeat(20_000);
@@ -106,7 +106,7 @@ async fn a_body_over_a_mebibyte_is_413_and_one_below_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_field_of_another_type_is_named() {
+async fn the_error_names_a_field_of_the_wrong_type() {
     let (server, upstream, session) = start().await;
     let before = written(&server).await;
     let [create, link, call, configs] = operations(&session);
@@ -191,7 +191,7 @@ async fn a_field_of_another_type_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_given_twice_is_refused_where_the_two_could_differ() {
+async fn a_repeated_json_key_is_refused() {
     let (server, upstream, session) = start().await;
     let before = written(&server).await;
     let [create, link, call, configs] = operations(&session);
@@ -215,7 +215,7 @@ async fn a_key_given_twice_is_refused_where_the_two_could_differ() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_array_is_no_object_whose_names_were_left_out() {
+async fn an_array_in_place_of_an_object_is_refused() {
     let (server, upstream, session) = start().await;
     let before = written(&server).await;
     let [create, link, call, _] = operations(&session);
@@ -236,7 +236,7 @@ async fn an_array_is_no_object_whose_names_were_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_in_the_path_that_is_no_text_gets_the_envelope_too() {
+async fn a_path_id_that_is_not_text_gets_the_error_envelope() {
     let (server, _upstream, _) = start().await;
     for (path, status, slug) in [
         ("/connected_accounts/%ff", 404, "ConnectedAccount_ResourceNotFound"),
@@ -259,7 +259,7 @@ async fn an_id_in_the_path_that_is_no_text_gets_the_envelope_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_where_none_belongs_is_not_read() {
+async fn a_body_is_ignored_where_none_is_expected() {
     let (server, _upstream, session) = start().await;
     // Python's client 1.43 sends content-type without a body; others may send anything.
     for body in ["", "{", "[1]"] {

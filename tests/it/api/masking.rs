@@ -112,7 +112,7 @@ async fn a_project_that_switched_masking_off_sees_its_own_credentials_raw() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_is_not_connected_shows_what_its_status_demands() {
+async fn an_unconnected_account_shows_the_fields_of_its_status() {
     let server = TestServer::start().await;
     let session = server.api.session("u", "sandbox").await;
     let link = server.api.link(&session, "sandbox").await;
@@ -130,7 +130,7 @@ async fn an_account_that_is_not_connected_shows_what_its_status_demands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_get_anywhere_shows_a_credential() {
+async fn no_get_operation_returns_a_credential() {
     let server = TestServer::start().await;
     let mut canaries = vec![server.api.key.clone()];
     for scheme in ["managed", "OAUTH2"] {

@@ -24,7 +24,7 @@ fn with(mut body: Value, more: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_request_writes_what_it_may_only_read() {
+async fn no_request_can_write_a_read_only_field() {
     let (server, _upstream) = with_upstream().await;
     let api = &server.api;
     let config = auth_config(api, "up", "API_KEY").await;

@@ -59,7 +59,7 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_is_selected_by_id_name_in_words_or_alias_and_is_else_the_newest() {
+async fn an_account_is_selected_by_id_word_id_or_alias_and_defaults_to_the_newest() {
     let world = world(3).await;
     let session = world.session(json!({ "multi_account": { "enable": true } })).await;
     assert_eq!(world.used(&session, None).await, 2);
@@ -71,7 +71,7 @@ async fn an_account_is_selected_by_id_name_in_words_or_alias_and_is_else_the_new
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_but_the_sessions_own_choices_can_be_selected() {
+async fn only_accounts_of_the_session_can_be_selected() {
     let world = world(3).await;
     let api = &world.server.api;
     let foreign = connect(api, "somebody-else", "theirs", "their-key").await;
@@ -118,7 +118,7 @@ async fn nothing_but_the_sessions_own_choices_can_be_selected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_pin_is_the_default_and_never_gives_way_to_the_next() {
+async fn the_first_pin_is_the_default_and_is_never_replaced_by_the_next() {
     let world = world(3).await;
     let api = &world.server.api;
     let pins = json!([world.accounts[1], world.accounts[0]]);
@@ -136,7 +136,7 @@ async fn the_first_pin_is_the_default_and_never_gives_way_to_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_a_selection_is_required_several_accounts_are_listed_and_one_is_used() {
+async fn with_required_selection_several_accounts_are_listed_and_a_single_one_is_used() {
     let world = world(2).await;
     let explicit = json!({ "enable": true, "require_explicit_selection": true });
     let pins = json!({ "up": [world.accounts[0], world.accounts[1]] });
@@ -163,7 +163,7 @@ async fn where_a_selection_is_required_several_accounts_are_listed_and_one_is_us
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_of_one_account_per_toolkit_takes_no_selection() {
+async fn a_session_without_multi_account_refuses_a_selection() {
     let world = world(2).await;
     for body in [
         json!({}),

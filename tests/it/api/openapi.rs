@@ -30,7 +30,7 @@ fn references(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_document_is_served_to_anybody_with_this_server_s_url() {
+async fn the_document_is_public_and_has_this_server_s_url() {
     let server = TestServer::start().await;
     let reply = get(&format!("{}/openapi.json", server.url), &[]).await;
     let document = reply.expect(200);
@@ -44,7 +44,7 @@ async fn the_document_is_served_to_anybody_with_this_server_s_url() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_the_document_is_told_so_without_its_bytes() {
+async fn a_request_with_the_current_etag_gets_no_body() {
     let server = TestServer::start().await;
     let url = format!("{}/openapi.json", server.url);
     let etag = get(&url, &[]).await.header("etag").unwrap().to_owned();
@@ -57,7 +57,7 @@ async fn who_has_the_document_is_told_so_without_its_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_document_has_what_works_and_nothing_else() {
+async fn the_document_lists_exactly_the_built_operations() {
     let server = TestServer::start().await;
     let document = get(&format!("{}/openapi.json", server.url), &[]).await.expect(200);
     let mut described = BTreeSet::new();
@@ -77,7 +77,7 @@ async fn the_document_has_what_works_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_reference_of_the_document_leads_somewhere() {
+async fn every_reference_in_the_document_resolves() {
     let server = TestServer::start().await;
     let document = get(&format!("{}/openapi.json", server.url), &[]).await.expect(200);
     let mut found = BTreeSet::new();
@@ -113,7 +113,7 @@ async fn the_reference_page_shows_every_operation_and_needs_no_script() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn neither_tells_anything_of_a_project() {
+async fn document_and_reference_page_contain_no_project_data() {
     let server = TestServer::start().await;
     let session = server.api.session("somebody-in-particular", "sandbox").await;
     for path in ["/openapi.json", "/docs"] {

@@ -45,7 +45,7 @@ impl Holder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_lives_from_its_creation_to_its_deletion() {
+async fn a_project_can_be_created_read_and_deleted() {
     let (server, _upstream) = with_upstream().await;
     let owner = Holder::owner(&server).await;
     let body = json!({ "name": "second-project_1", "should_create_api_key": true });
@@ -125,7 +125,7 @@ async fn a_project_lives_from_its_creation_to_its_deletion() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_is_made_with_settings_and_a_scoped_key_or_without_a_key() {
+async fn a_project_is_created_with_settings_and_a_scoped_key_or_without_a_key() {
     let server = TestServer::start().await;
     let owner = Holder::owner(&server).await;
     let made = owner.create(&json!({ "name": "plain" })).await.expect(200);
@@ -150,7 +150,7 @@ async fn a_project_is_made_with_settings_and_a_scoped_key_or_without_a_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_that_cannot_be_is_not_made() {
+async fn an_invalid_project_is_not_created() {
     let server = TestServer::start().await;
     let owner = Holder::owner(&server).await;
     let with = |field: &str, value: Value| json!({ "name": "fine", "should_create_api_key": true, field: value });
@@ -197,7 +197,7 @@ async fn a_project_that_cannot_be_is_not_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_project_s_tokens_are_dead_at_the_provider() {
+async fn the_tokens_of_a_deleted_project_are_revoked_at_the_provider() {
     let server = TestServer::start().await;
     let owner = Holder::owner(&server).await;
     let session = server.api.session("u", "sandbox").await;
@@ -254,7 +254,7 @@ async fn lists_are_paged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_says_what_it_is_and_not_what_it_reads() {
+async fn session_info_describes_the_key_and_never_contains_it() {
     let server = TestServer::start().await;
     let own = server.api.get("/auth/session/info").await.expect(200);
     assert_eq!(own["project"]["id"], server.project_id.as_str());

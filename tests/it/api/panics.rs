@@ -43,7 +43,7 @@ async fn a_panic_ends_no_connection_and_no_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_does_not_run_is_named_to_whoever_asks_for_readiness() {
+async fn readyz_names_a_job_that_does_not_run() {
     let server = TestServer::start().await;
     let url = format!("{}/readyz", server.url);
     server.app.jobs.mark_stopped("refresh_accounts");

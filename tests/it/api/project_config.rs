@@ -11,7 +11,7 @@ async fn patch(api: &Api, body: &Value) -> Reply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_touches_its_own_fields_and_null_sets_them_back() {
+async fn a_change_affects_only_its_fields_and_null_resets_them() {
     let server = TestServer::start().await;
     let start = server.api.get("/org/project/config").await.expect(200);
     assert_eq!(start, json!({ "callback_urls": [], "mask_secret_keys_in_connected_account": true }));
@@ -52,7 +52,7 @@ async fn a_change_touches_its_own_fields_and_null_sets_them_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_is_refused_whole_with_every_place() {
+async fn an_invalid_change_is_refused_as_a_whole_and_names_every_error() {
     let server = TestServer::start().await;
     for (field, value) in [
         ("oauth_callback_verifier_url", json!("http://app.example.com/verify")),
@@ -85,7 +85,7 @@ async fn what_cannot_be_is_refused_whole_with_every_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_at_once_are_all_kept() {
+async fn concurrent_changes_are_all_kept() {
     let server = TestServer::start().await;
     let fields = ["is_2FA_enabled", "require_mcp_api_key", "enable_instant", "zdr_enabled"];
     let changes = fields.map(|field| {

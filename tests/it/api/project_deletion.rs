@@ -52,7 +52,7 @@ fn left(server: &TestServer) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_project_is_emptied_to_the_end_without_revoking_where_nobody_wants_that() {
+async fn a_large_project_is_emptied_completely_and_without_revocation_if_requested() {
     let (server, _upstream) = large_project().await;
     assert_eq!(left(&server), json!([1102, 1101, 1, 702, 351, 0, 1, 0]));
     let key = server.organization_key().await;
@@ -66,7 +66,7 @@ async fn a_large_project_is_emptied_to_the_end_without_revoking_where_nobody_wan
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_auth_config_with_many_accounts_goes_with_all_of_them() {
+async fn an_auth_config_with_many_accounts_is_deleted_with_all_of_them() {
     for (query, revocations) in [("?revoke_on_delete=false", 0), ("", 1101)] {
         let (server, _upstream) = large_project().await;
         let config = sql(&server.database(), "SELECT id FROM auth_configs")[0][0].as_str().unwrap().to_owned();
@@ -87,7 +87,7 @@ async fn an_auth_config_with_many_accounts_goes_with_all_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_goes_on_with_a_project_does_it_as_it_was_asked_for() {
+async fn a_continued_project_deletion_keeps_its_revocation_option() {
     for (revokes, revocations) in [(0, 0), (1, 1101)] {
         let (server, _upstream) = large_project().await;
         // As a server that was stopped leaves it.

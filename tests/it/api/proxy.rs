@@ -62,7 +62,7 @@ fn header<'a>(request: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_method_goes_out_as_it_is_named_and_no_other_does() {
+async fn every_supported_method_is_sent_unchanged_and_others_are_refused() {
     let world = world().await;
     for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"] {
         assert_eq!(world.call(json!({ "method": method })).await["status"], 200);
@@ -124,7 +124,7 @@ async fn bodies_arrive_byte_for_byte_with_their_type() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_make_no_sense_are_refused_and_unbuilt_ones_say_so() {
+async fn invalid_bodies_are_refused_and_unbuilt_ones_get_501() {
     let world = world().await;
     world.refused(json!({ "body": 1, "binary_body": { "base64": "" } }), 400, "HTTP_BadRequest").await;
     world.refused(json!({ "binary_body": {} }), 400, "HTTP_BadRequest").await;
@@ -168,7 +168,7 @@ async fn parameters_become_headers_and_query() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_come_back_by_what_they_are() {
+async fn responses_are_returned_by_their_content_type() {
     let world = world().await;
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     let json_type = "content-type: application/json; charset=utf-8\r\n";
@@ -224,7 +224,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// Some servers and networks compress although nobody asked for it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_compressed_answer_is_read_within_the_usual_limit() {
+async fn a_compressed_response_is_decompressed_within_the_usual_limit() {
     let world = world().await;
     let packed = "content-type: application/json\r\ncontent-encoding: gzip\r\n";
     world.upstream.play(http("200 OK", packed, &gzip(br#"{"a":1}"#)));
@@ -240,7 +240,7 @@ async fn a_compressed_answer_is_read_within_the_usual_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_goes_out_as_the_form_that_its_content_type_says() {
+async fn an_object_is_sent_as_a_form_if_its_content_type_says_so() {
     let world = world().await;
     let form = |body: Value| {
         let kind = json!([{ "name": "Content-Type", "value": "application/x-www-form-urlencoded", "type": "header" }]);
@@ -361,7 +361,7 @@ async fn the_toolkit_must_be_known_and_allowed_and_its_auth_config_enabled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_switched_the_proxy_off_has_none() {
+async fn a_session_with_the_proxy_disabled_refuses_calls() {
     let world = world().await;
     let body = json!({ "user_id": "u", "proxy_execute": { "enable": false } });
     let off = text(&world.server.api.post("/tool_router/session", &body).await.expect(201), "session_id");

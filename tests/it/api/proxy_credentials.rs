@@ -21,7 +21,7 @@ fn with_header(name: &str, value: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn headers_that_steer_or_authenticate_are_refused_in_every_spelling() {
+async fn connection_and_credential_headers_are_refused_in_every_spelling() {
     let (server, upstream) = with_upstream().await;
     let (session, _) = connect_key(&server.api, "u", "up").await;
     upstream.take();
@@ -114,7 +114,7 @@ async fn the_toolkits_own_credential_places_cannot_be_set_by_a_caller() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_the_callers_own_request_goes_upstream() {
+async fn no_header_of_the_caller_s_own_request_reaches_the_provider() {
     let (server, upstream) = with_upstream().await;
     let (session, _) = connect_key(&server.api, "u", "up").await;
     upstream.take();
@@ -169,7 +169,7 @@ async fn the_sandbox_echoes_its_credential_and_the_caller_does_not_see_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_form_of_the_credential_comes_back_in_headers_or_body() {
+async fn no_form_of_the_credential_is_returned_in_headers_or_body() {
     let (server, upstream) = with_upstream().await;
     let secret = "s3cr/et+\"key\"&<ü>=";
     let (session, _) = connect(&server.api, "u", "up", &[("generic_api_key", secret)]).await;
@@ -221,7 +221,7 @@ async fn no_form_of_the_credential_comes_back_in_headers_or_body() {
 
 /// Who somebody is, is no secret: what the provider says of it reaches the caller as it was said.
 #[tokio::test(flavor = "multi_thread")]
-async fn names_are_not_taken_for_secrets_and_keys_of_json_stay() {
+async fn user_names_and_json_keys_are_not_redacted() {
     let upstream = Upstream::start().await;
     let base = format!("http://{}", upstream.host);
     let desk = format!("{}[basic]\n", super::help::bare("desk", &base, &upstream.host));
@@ -259,7 +259,7 @@ async fn names_are_not_taken_for_secrets_and_keys_of_json_stay() {
 
 /// A text that is fetched in parts brings the credential back in parts.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_range_is_refused_but_for_the_binary_files_that_the_toolkit_names() {
+async fn a_range_is_refused_except_for_the_binary_files_that_the_toolkit_names() {
     let upstream = Upstream::start().await;
     let file = format!("ranges = [\"{}/base/files\"]\n[[api_key", upstream.host);
     let file = upstream.toolkit("up").replacen("[[api_key", &file, 1);
@@ -294,7 +294,7 @@ async fn a_range_is_refused_but_for_the_binary_files_that_the_toolkit_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cookies_and_headers_of_the_connection_stay_behind() {
+async fn cookies_and_connection_headers_are_not_returned() {
     let (server, upstream) = with_upstream().await;
     let (session, _) = connect_key(&server.api, "u", "up").await;
     let headers = "set-cookie: sid=1\r\nauthorization: x\r\nproxy-authenticate: x\r\nproxy-authorization: x\r\nkeep-alive: timeout=5\r\n\
@@ -306,7 +306,7 @@ async fn cookies_and_headers_of_the_connection_stay_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_user_of_a_toolkit_is_sent_with_their_own_credential() {
+async fn each_user_s_call_is_sent_with_their_own_credential() {
     let (server, upstream) = with_upstream().await;
     let mut sessions = Vec::new();
     for user in ["alice", "bob", "carol"] {

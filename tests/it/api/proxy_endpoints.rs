@@ -111,7 +111,7 @@ async fn endpoints_that_leave_the_toolkit_are_refused_and_nothing_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn honest_endpoints_arrive_as_they_are_written() {
+async fn valid_endpoints_are_sent_unchanged() {
     let (server, upstream) = with_upstream().await;
     let (session, _) = connect_key(&server.api, "u", "up").await;
     upstream.take();

@@ -22,7 +22,7 @@ fn discreet(error: &Value, upstream_host: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn broken_answers_are_502_and_are_asked_for_once() {
+async fn broken_responses_are_502_and_are_requested_once() {
     let (server, upstream) = with_upstream().await;
     let (session, _) = connect_key(&server.api, "u", "up").await;
     upstream.take();
@@ -63,7 +63,7 @@ async fn broken_answers_are_502_and_are_asked_for_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_over_ten_mebibytes_is_refused_however_it_is_announced() {
+async fn a_response_over_ten_mebibytes_is_refused_with_any_framing() {
     const MOST: usize = 10 * 1024 * 1024;
     let (server, upstream) = with_upstream().await;
     let (session, _) = connect_key(&server.api, "u", "up").await;
@@ -88,7 +88,7 @@ async fn an_answer_over_ten_mebibytes_is_refused_however_it_is_announced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_is_not_there_is_502() {
+async fn an_unreachable_provider_is_502() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     drop(listener);

@@ -40,7 +40,7 @@ async fn unread(server: &TestServer, session: &str) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_answer_holds_its_room_until_it_is_taken() {
+async fn a_large_response_reserves_memory_until_it_is_read() {
     let (server, upstream) = small_server().await;
     let (session, account) = connect_key(&server.api, "u", "up").await;
     let all = server.app.executor.free_answer_memory();
@@ -74,7 +74,7 @@ async fn a_large_answer_holds_its_room_until_it_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_that_has_gone_holds_nothing() {
+async fn a_disconnected_caller_reserves_no_memory() {
     let (server, upstream) = small_server().await;
     let (session, _) = connect_key(&server.api, "u", "up").await;
     let all = server.app.executor.free_answer_memory();
@@ -88,7 +88,7 @@ async fn a_caller_that_has_gone_holds_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_of_every_kind_and_length_arrive_whole_and_without_the_credential() {
+async fn responses_of_every_kind_and_length_arrive_complete_and_without_the_credential() {
     let (server, upstream) = small_server().await;
     let (session, _) = connect_key(&server.api, "u", "up").await;
     let all = server.app.executor.free_answer_memory();

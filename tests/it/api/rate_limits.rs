@@ -59,7 +59,7 @@ fn wait(reply: &Reply) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_burst_exactly_the_limit_is_admitted_and_time_admits_more() {
+async fn a_burst_is_admitted_up_to_the_limit_which_refills_with_time() {
     let server = limited(5, 300).await;
     let other = server.other_project("Other").await;
     for remaining in (0..5).rev() {
@@ -88,7 +88,7 @@ async fn of_a_burst_exactly_the_limit_is_admitted_and_time_admits_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_come_together_share_one_allowance() {
+async fn concurrent_requests_share_one_allowance() {
     let server = limited(20, 300).await;
     let mut burst = tokio::task::JoinSet::new();
     for _ in 0..60 {
@@ -101,7 +101,7 @@ async fn requests_that_come_together_share_one_allowance() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_keys_of_one_project_are_counted_apart() {
+async fn two_keys_of_one_project_are_counted_separately() {
     let server = limited(2, 300).await;
     let actor = switchboard::app::Actor::cli(&server.project_id);
     let (second, _) = server.app.keys.create(&actor, "second").await.unwrap();
@@ -114,7 +114,7 @@ async fn two_keys_of_one_project_are_counted_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_over_the_limit_does_nothing() {
+async fn a_request_over_the_limit_has_no_effect() {
     let server = limited(1, 300).await;
     let body = json!({ "user_id": "u" });
     server.api.post("/tool_router/session", &body).await.expect(201);
@@ -123,7 +123,7 @@ async fn a_request_over_the_limit_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_bad_keys_stops_no_good_key_of_the_same_address() {
+async fn a_flood_of_bad_keys_does_not_block_a_good_key_of_the_same_address() {
     let server = limited(1_000, 4).await;
     let url = format!("{}/toolkits/sandbox", server.api.base);
     let unknown = switchboard_vault::ApiKey::generate(&switchboard_vault::SystemEntropy);
@@ -161,7 +161,7 @@ async fn a_good_key_is_not_counted_for_its_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_says_what_is_left() {
+async fn every_response_has_the_remaining_allowance() {
     let server = limited(100, 50).await;
     for (path, status) in [("/toolkits", 200), ("/toolkits/nope", 404), ("/no/such/path", 404), ("/tools", 501)] {
         let reply = server.api.get(path).await;
@@ -195,7 +195,7 @@ async fn every_answer_says_what_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn zero_is_no_limit_and_no_headers() {
+async fn zero_means_no_limit_and_no_headers() {
     let server = limited(0, 0).await;
     for _ in 0..50 {
         let reply = server.api.get("/toolkits/sandbox").await;
@@ -238,7 +238,7 @@ async fn pages_and_callbacks_are_limited_by_address_and_health_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forwarded_headers_of_a_stranger_change_nobody_s_count() {
+async fn forwarded_headers_of_an_untrusted_peer_change_no_count() {
     let server = behind(&["10.0.0.0/8"]).await;
     assert_eq!(bad_key(&server, &[]).await, 401);
     for headers in [
@@ -257,7 +257,7 @@ async fn forwarded_headers_of_a_stranger_change_nobody_s_count() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trusted_proxy_says_who_the_client_is() {
+async fn a_trusted_proxy_determines_the_client_address() {
     let server = behind(&["127.0.0.1", "10.0.0.0/8"]).await;
     let from = async |name: &str, value: &str| bad_key(&server, &[(name, value)]).await;
     // Each of these is a client of its own, then the same one again however it is written.
@@ -307,7 +307,7 @@ async fn produced_urls_do_not_depend_on_a_trusted_proxy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_form_of_a_link_takes_ten_keys_and_then_asks_for_patience() {
+async fn the_form_of_a_link_takes_ten_keys_and_then_limits_further_ones() {
     let layer = Layer { trusted_proxies: Some(vec!["127.0.0.1".to_owned()]), ..Layer::default() };
     let server = TestServer::builder().layer(layer).start().await;
     super::help::auth_config(&server.api, "sandbox", "API_KEY").await;
@@ -344,7 +344,7 @@ async fn the_form_of_a_link_takes_ten_keys_and_then_asks_for_patience() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_to_a_provider_are_limited_per_account_where_the_operator_says_so() {
+async fn calls_to_a_provider_are_limited_per_account_if_configured() {
     let layer = Layer { rate_limit_per_account_per_minute: Some(2), ..Layer::default() };
     let (server, upstream) = with_upstream_and(layer).await;
     let (busy, account) = connect_key(&server.api, "busy", "up").await;

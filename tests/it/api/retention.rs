@@ -27,7 +27,7 @@ fn rows(server: &TestServer) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_and_accounts_that_led_nowhere_go_after_a_month_and_their_rows_after_another() {
+async fn unfinished_links_and_accounts_are_deleted_after_a_month_and_their_rows_after_another() {
     let (server, _upstream) = server().await;
     let (_, connected) = connect_key(&server.api, "u", "up").await;
     let session = server.api.session("v", "up").await;
@@ -55,7 +55,7 @@ async fn links_and_accounts_that_led_nowhere_go_after_a_month_and_their_rows_aft
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_deleted_leaves_no_rows_after_a_month() {
+async fn deleted_objects_leave_no_rows_after_a_month() {
     let (server, _upstream) = server().await;
     let (session, account) = connect_key(&server.api, "u", "up").await;
     let body = json!({ "manage_connections": { "enable": false } }).to_string();
@@ -72,7 +72,7 @@ async fn what_was_deleted_leaves_no_rows_after_a_month() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn receipts_and_idempotency_keys_go_after_their_times() {
+async fn receipts_and_idempotency_keys_are_deleted_after_their_retention_time() {
     let (server, _upstream) = server().await;
     let (_, account) = connect_key(&server.api, "u", "up").await;
     let answer = server.api.delete(&format!("/connected_accounts/{account}")).await.expect(200);

@@ -97,7 +97,7 @@ async fn deleting_an_account_revokes_its_tokens_at_the_provider() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deleting_without_revoking_leaves_the_tokens_alive() {
+async fn deleting_without_revoking_leaves_the_tokens_valid() {
     let server = TestServer::start().await;
     let account = oauth_account(&server, "u", "sandbox").await;
     let tokens = Tokens::of(&server, &account).await;
@@ -109,7 +109,7 @@ async fn deleting_without_revoking_leaves_the_tokens_alive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_nobody_finished_has_nothing_to_revoke() {
+async fn an_unfinished_link_has_nothing_to_revoke() {
     let server = TestServer::start().await;
     let session = server.api.session("u", "sandbox").await;
     let account = text(&server.api.link(&session, "sandbox").await, "connected_account_id");
@@ -164,7 +164,7 @@ async fn deleting_an_auth_config_revokes_all_its_accounts_as_one_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_auth_config_with_many_accounts_is_deleted_whole() {
+async fn an_auth_config_with_many_accounts_is_deleted_completely() {
     let (server, _upstream) = with_upstream().await;
     let (_, account) = connect_key(&server.api, "u", "up").await;
     let config =
@@ -197,7 +197,7 @@ async fn an_auth_config_with_many_accounts_is_deleted_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_credential_that_cannot_be_read_is_deleted_all_the_same() {
+async fn an_unreadable_credential_is_still_deleted() {
     let server = TestServer::start().await;
     let account = oauth_account(&server, "u", "sandbox").await;
     sql(&server.database(), "UPDATE connected_accounts SET credential_sealed = x'00'");
@@ -209,7 +209,7 @@ async fn a_credential_that_cannot_be_read_is_deleted_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_provider_down_the_answer_is_immediate_and_the_queue_drains_later() {
+async fn with_the_provider_down_the_response_is_immediate_and_the_queue_drains_later() {
     let upstream = Upstream::start().await;
     upstream.play(http("503 Service Unavailable", "retry-after: 60\r\n", b"busy"));
     let server = with_revocation_at(&upstream).await;
@@ -234,7 +234,7 @@ async fn with_the_provider_down_the_answer_is_immediate_and_the_queue_drains_lat
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revocation_is_given_up_after_a_day() {
+async fn a_revocation_fails_after_a_day() {
     let upstream = Upstream::start().await;
     upstream.play(http("500 Internal Server Error", "", b""));
     let server = with_revocation_at(&upstream).await;
@@ -248,7 +248,7 @@ async fn a_revocation_is_given_up_after_a_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_provider_refuses_for_good_is_not_tried_again_and_its_words_hide_the_tokens() {
+async fn a_permanent_refusal_is_not_retried_and_its_text_contains_no_token() {
     let upstream = Upstream::start().await;
     let server = with_revocation_at(&upstream).await;
     let account = oauth_account(&server, "u", "rv").await;
@@ -263,7 +263,7 @@ async fn what_the_provider_refuses_for_good_is_not_tried_again_and_its_words_hid
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_dead_already_counts_as_revoked() {
+async fn an_already_invalid_token_counts_as_revoked() {
     let upstream = Upstream::start().await;
     upstream.play(http("400 Bad Request", "content-type: application/json\r\n", br#"{"error":"invalid_token"}"#));
     let server = with_revocation_at(&upstream).await;

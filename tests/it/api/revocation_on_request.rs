@@ -65,7 +65,7 @@ async fn an_account_stays_active_when_its_provider_fails_to_revoke() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_revoked_is_refused_by_its_reason() {
+async fn an_account_that_cannot_be_revoked_is_refused_with_the_reason() {
     let (server, _upstream) = with_upstream().await;
     let (_, keyed) = connect_key(&server.api, "u", "up").await;
     revoke(&server.api, &keyed).await.expect_error(400, "ConnectedAccount_BadRequest");

@@ -57,7 +57,7 @@ async fn the_only_project_need_not_be_named_and_one_of_several_must_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn half_a_scope_and_uuids_are_refused_and_what_is_not_there_is_unknown() {
+async fn one_scope_header_alone_and_uuids_are_refused_and_missing_projects_are_unknown() {
     let server = TestServer::start().await;
     let member = Member { server: &server, key: server.user_key("ada@example.com").await };
     let organization = member.organization().await;

@@ -30,7 +30,7 @@ fn admits(operation: &Operation, preset: Preset, access: Access) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_takes_the_rights_of_the_table_and_no_other() {
+async fn every_operation_requires_exactly_the_permissions_of_the_table() {
     let server = TestServer::start().await;
     let http = Http::new();
     let mut wrong = Vec::new();
@@ -67,7 +67,7 @@ async fn every_operation_takes_the_rights_of_the_table_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_names_the_right_and_nothing_happens() {
+async fn a_refusal_names_the_permission_and_has_no_effect() {
     let server = TestServer::start().await;
     let reader = server.scoped_key(&only(Preset::Sessions, Access::Read)).await;
     let session = server.api.session("user", "sandbox").await;
@@ -87,7 +87,7 @@ async fn a_refusal_names_the_right_and_nothing_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn running_tools_takes_tool_execution_or_sessions_and_the_proxy_its_own_right() {
+async fn running_tools_requires_tool_execution_or_sessions_and_the_proxy_its_own_permission() {
     let server = TestServer::start().await;
     let session = server.api.session("user", "sandbox").await;
     for (preset, runs, proxies) in [
@@ -108,7 +108,7 @@ async fn running_tools_takes_tool_execution_or_sessions_and_the_proxy_its_own_ri
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn head_is_held_to_what_get_needs() {
+async fn head_requires_the_permission_of_get() {
     let server = TestServer::start().await;
     let url = format!("{}/toolkits", server.api.base);
     for (preset, status) in [(Preset::Toolkits, 200), (Preset::Tools, 403)] {
@@ -118,7 +118,7 @@ async fn head_is_held_to_what_get_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scope_that_cannot_be_read_opens_nothing() {
+async fn an_unreadable_scope_grants_nothing() {
     let server = TestServer::start().await;
     let key = server.scoped_key(&only(Preset::Toolkits, Access::Read)).await;
     let database = rusqlite::Connection::open(server.database()).unwrap();

@@ -96,7 +96,7 @@ async fn fields(server: &TestServer, account: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_does_not_follow_a_host_that_is_changed_without_it() {
+async fn a_key_is_not_sent_to_a_host_that_was_changed_without_it() {
     let server = builder().start().await;
     let api = &server.api;
     let config = key_config(api, json!({})).await;
@@ -137,7 +137,7 @@ async fn a_key_does_not_follow_a_host_that_is_changed_without_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shared_key_is_shared_with_its_host() {
+async fn a_shared_key_requires_its_host_among_the_shared_fields() {
     let server = builder().start().await;
     let api = &server.api;
     let alone = json!({ "generic_api_key": "shared-canary" });
@@ -184,7 +184,7 @@ async fn a_shared_key_is_shared_with_its_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_given_with_a_link_is_given_with_its_host() {
+async fn a_prefilled_key_requires_its_prefilled_host() {
     let server = builder().start().await;
     let api = &server.api;
     let config = key_config(api, json!({})).await;
@@ -199,7 +199,7 @@ async fn a_key_that_is_given_with_a_link_is_given_with_its_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_secret_does_not_follow_a_host_that_is_changed_without_it() {
+async fn a_client_secret_is_not_sent_to_a_host_that_was_changed_without_it() {
     let server = builder().start().await;
     let api = &server.api;
     let config = client_config(api, "corp", json!({ "site": GOOD })).await;
@@ -233,7 +233,7 @@ async fn a_client_secret_does_not_follow_a_host_that_is_changed_without_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn accounts_of_a_host_that_was_changed_are_connected_again() {
+async fn accounts_of_a_changed_host_must_be_connected_again() {
     let server = builder().start().await;
     let api = &server.api;
     let config = client_config(api, "corp", json!({ "site": GOOD })).await;
@@ -266,7 +266,7 @@ async fn accounts_of_a_host_that_was_changed_are_connected_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operators_client_goes_where_the_operator_says() {
+async fn the_operators_client_secret_is_sent_only_to_configured_hosts() {
     let client = |hosts: &[&str]| ManagedClient {
         client_id: "operator".to_owned(),
         client_secret: Some("operator-canary".into()),
@@ -299,7 +299,7 @@ async fn the_operators_client_goes_where_the_operator_says() {
 
 /// Accounts of before go on working where a newer file has another field.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_field_that_a_newer_file_adds_counts_as_its_default() {
+async fn a_field_that_a_newer_file_adds_has_its_default() {
     let server = builder().start().await;
     let api = &server.api;
     let config = key_config(api, json!({})).await;

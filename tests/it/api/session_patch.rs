@@ -36,7 +36,7 @@ async fn outcome(api: &Api, before: &Value, change: &Value, at: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn blocks_that_are_replaced_keep_nothing_of_what_was_there() {
+async fn replaced_blocks_keep_no_earlier_field() {
     let (server, _upstream) = with_upstream().await;
     let api = &server.api;
     let (one, two) = (auth_config(api, "up", "API_KEY").await, auth_config(api, "up", "API_KEY").await);
@@ -79,7 +79,7 @@ async fn blocks_that_are_replaced_keep_nothing_of_what_was_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn blocks_that_are_merged_keep_the_fields_that_are_not_named() {
+async fn merged_blocks_keep_the_fields_that_are_not_named() {
     let server = TestServer::start().await;
     let manage = json!({ "enable": false, "callback_url": "https://a.example.com/x", "enable_wait_for_connections": true, "enable_connection_removal": false });
     let work = json!({ "enable_tool_execution": true, "enable_proxy_execution": false, "auto_offload_threshold": 7, "sandbox_size": "large" });
@@ -166,7 +166,7 @@ async fn blocks_that_are_merged_keep_the_fields_that_are_not_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_left_out_stays_and_null_restores_each_blocks_default() {
+async fn missing_blocks_stay_and_null_restores_each_block_s_default() {
     let (server, _upstream) = with_upstream().await;
     let api = &server.api;
     let config = auth_config(api, "up", "API_KEY").await;
@@ -204,7 +204,7 @@ async fn what_is_left_out_stays_and_null_restores_each_blocks_default() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_at_once_are_all_made_or_exactly_one_with_the_same_expectation() {
+async fn concurrent_changes_all_apply_or_exactly_one_with_the_same_expected_version() {
     let server = TestServer::start().await;
     let session = create(&server.api, &json!({})).await;
     let all = |body: fn(usize) -> Value| {
@@ -249,7 +249,7 @@ async fn changes_at_once_are_all_made_or_exactly_one_with_the_same_expectation()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_narrower_policy_holds_from_the_next_call_on() {
+async fn a_narrower_policy_applies_from_the_next_call_on() {
     let (server, upstream) = with_upstream().await;
     let api = &server.api;
     let (session, account) = connect_key(api, "u", "up").await;
@@ -290,7 +290,7 @@ async fn a_narrower_policy_holds_from_the_next_call_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_callers_own_tools_are_echoed_by_patch_and_attach_and_kept_by_neither() {
+async fn custom_tools_are_echoed_by_patch_and_attach_and_not_stored() {
     let server = TestServer::start().await;
     let api = &server.api;
     let session = create(api, &json!({ "experimental": { "fast_mode": true } })).await;

@@ -9,7 +9,7 @@ use super::session_patch::{SESSIONS, create, patch, read};
 use crate::support::server::TestServer;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_outcome_keeps_every_rule_of_a_creation_and_a_refusal_changes_nothing() {
+async fn a_patched_policy_must_pass_every_check_of_a_creation_and_a_refusal_changes_nothing() {
     let (server, _upstream) = with_upstream().await;
     let api = &server.api;
     let (_, foreign) = connect_key(api, "somebody-else", "up").await;
@@ -148,7 +148,7 @@ async fn the_outcome_keeps_every_rule_of_a_creation_and_a_refusal_changes_nothin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tools_to_preload_are_tools_that_the_session_may_use_from_its_creation_on() {
+async fn preloaded_tools_must_be_allowed_from_the_creation_of_the_session_on() {
     let (server, _upstream) = with_upstream().await;
     let api = &server.api;
     for (body, tool) in [
@@ -170,7 +170,7 @@ async fn tools_to_preload_are_tools_that_the_session_may_use_from_its_creation_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_policy_does_not_grow_without_limit() {
+async fn the_size_of_a_policy_is_limited() {
     let server = TestServer::start().await;
     let session = create(&server.api, &json!({})).await;
     let change = |name: &str| json!({ "experimental": { name: "x".repeat(150_000) } });
@@ -183,7 +183,7 @@ async fn a_policy_does_not_grow_without_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unknown_deleted_and_foreign_sessions_answer_alike() {
+async fn unknown_deleted_and_foreign_sessions_get_the_same_response() {
     let server = TestServer::start().await;
     let other = server.other_project("other").await;
     let foreign = create(&other, &json!({})).await;
@@ -205,7 +205,7 @@ async fn unknown_deleted_and_foreign_sessions_answer_alike() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_an_outdated_version_is_refused_for_good() {
+async fn a_change_of_an_outdated_version_is_refused_and_not_to_be_retried() {
     let server = TestServer::start().await;
     let session = create(&server.api, &json!({})).await;
     let change = |version: Value| json!({ "tags": ["readOnlyHint"], "expected_config_version": version });

@@ -166,7 +166,7 @@ async fn the_user_id_has_1_to_256_visible_characters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unknown_toolkits_are_named_wherever_they_stand() {
+async fn unknown_toolkits_are_named_in_every_field() {
     let server = TestServer::start().await;
     for (body, names) in [
         (json!({ "toolkits": { "enable": ["zulu", "github", "nope", "zulu"] } }), "nope, zulu"),
@@ -247,7 +247,7 @@ async fn pinned_accounts_must_exist_and_be_the_users_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_built_is_refused_rather_than_ignored() {
+async fn unbuilt_features_are_refused_and_not_ignored() {
     let server = TestServer::start().await;
     let hook = json!({ "type": "before_execute", "id": "h", "applies_to": "all", "handler": { "type": "condition_check", "action": "block" } });
     let body = json!({ "user_id": "u", "hooks": [hook] });

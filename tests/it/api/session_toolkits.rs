@@ -37,7 +37,7 @@ async fn shown(api: &Api, session: &str, toolkit: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_item_has_every_field_and_no_account_where_there_is_none() {
+async fn an_item_has_every_field_and_no_account_if_there_is_none() {
     let (server, _upstream) = world().await;
     let api = &server.api;
     let session = create(api, json!({ "toolkits": { "enable": ["open", "sandbox", "up"] } })).await;
@@ -96,7 +96,7 @@ async fn the_policy_decides_what_is_listed_and_the_query_overrides_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_are_searched_filtered_by_connection_and_cut_into_pages() {
+async fn lists_can_be_searched_filtered_by_connection_and_paged() {
     let (server, _upstream) = world().await;
     let api = &server.api;
     connect_key(api, "u", "up").await;

@@ -14,7 +14,7 @@ async fn create(api: &Api, body: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_with_nothing_but_a_user_shows_every_default() {
+async fn a_session_with_only_a_user_shows_every_default() {
     let server = TestServer::start().await;
     let made = create(&server.api, &json!({ "user_id": "user-1" })).await;
     let id = text(&made, "session_id");
@@ -120,7 +120,7 @@ async fn every_field_is_kept_and_returned_under_its_output_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_shape_that_a_field_may_take_is_understood() {
+async fn every_accepted_form_of_a_field_is_parsed() {
     let (server, _upstream) = with_upstream().await;
     let (_, account) = connect_key(&server.api, "u", "up").await;
     for (given, at, expected) in [
@@ -231,7 +231,7 @@ async fn each_call_makes_a_new_session_even_for_the_same_input() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_prefixes_are_one_service() {
+async fn both_prefixes_serve_the_same_data() {
     let (server, _upstream) = with_upstream().await;
     let mut old = server.api.clone();
     old.base = format!("{}/api/v3", server.url);
@@ -270,7 +270,7 @@ async fn a_deleted_session_is_unknown_to_every_operation_and_a_second_delete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_of_another_form_is_a_bad_request_and_an_unknown_one_is_not_found() {
+async fn a_malformed_id_is_a_bad_request_and_an_unknown_one_is_not_found() {
     let server = TestServer::start().await;
     let long = format!("trs_{}", "a".repeat(65));
     for id in

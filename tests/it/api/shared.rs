@@ -54,7 +54,7 @@ async fn the_truth_table_holds_for_pinning_and_for_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_list_a_shared_account_is_its_creators_alone() {
+async fn without_a_list_only_its_creator_may_use_a_shared_account() {
     let (server, _upstream) = with_upstream().await;
     let account = shared(&server.api, "creator", &Value::Null).await;
     pinning(&server.api, "creator", &[&account]).await.expect(201);
@@ -62,7 +62,7 @@ async fn without_a_list_a_shared_account_is_its_creators_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_changes_is_obeyed_by_sessions_that_are_open() {
+async fn a_changed_list_applies_to_existing_sessions() {
     let (server, upstream) = with_upstream().await;
     let api = &server.api;
     let account = shared(api, "creator", &json!({ "allow_all_users": true })).await;

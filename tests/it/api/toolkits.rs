@@ -12,7 +12,7 @@ async fn slugs(api: &Api, query: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_list_can_be_searched_cut_by_category_and_paged() {
+async fn the_list_can_be_searched_filtered_by_category_and_paged() {
     let open = format!("{}[no_auth]\n", bare("zz_open", "https://open.example.com", "open.example.com"));
     let server = TestServer::builder().toolkit("zz_open", &open).start().await;
     let api = &server.api;
@@ -69,7 +69,7 @@ const META: [&str; 9] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_item_has_what_the_sdks_demand() {
+async fn every_item_has_the_fields_that_the_sdks_require() {
     let server = TestServer::start().await;
     let page = server.api.get("/toolkits").await.expect(200);
     complete(&page, &["items", "total_pages", "current_page", "total_items"]);
@@ -127,7 +127,7 @@ async fn every_item_has_what_the_sdks_demand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_toolkit_says_what_its_schemes_ask_for() {
+async fn a_toolkit_lists_the_fields_of_its_schemes() {
     let server = TestServer::start().await;
     let sandbox = server.api.get("/toolkits/sandbox").await.expect(200);
     let detail = |mode: &str| {
@@ -241,7 +241,7 @@ async fn each_filter_narrows_the_list_and_a_wrong_one_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cursors_lead_to_every_toolkit_exactly_once() {
+async fn paging_returns_every_toolkit_exactly_once() {
     let server = TestServer::start().await;
     let api = &server.api;
     for (order, limit) in [("usage", 1), ("alphabetically", 4), ("usage", 7)] {

@@ -72,7 +72,7 @@ async fn two_tabs_of_one_browser_may_finish_in_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_attempts_that_come_back_at_once_one_connects_and_no_code_is_spent_twice() {
+async fn of_attempts_that_return_at_once_one_connects_and_no_code_is_used_twice() {
     for _ in 0..4 {
         let (server, config) = with_mock("").await;
         let link = offer(&server.api, "mock").await;
@@ -99,7 +99,7 @@ async fn of_attempts_that_come_back_at_once_one_connects_and_no_code_is_spent_tw
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_one_code_is_exchanged_the_others_wait_and_go_on_when_that_fails() {
+async fn other_attempts_wait_for_a_code_exchange_and_continue_if_it_fails() {
     let provider = Provider::mock(&[]);
     let server = TestServer::builder().toolkit("mock", &provider.toolkit("mock", "")).start().await;
     provider.auth_config(&server.api, "mock").await;
@@ -128,7 +128,7 @@ async fn while_one_code_is_exchanged_the_others_wait_and_go_on_when_that_fails()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_denied_attempt_ends_itself_and_the_account_goes_on_while_another_is_under_way() {
+async fn a_denied_attempt_ends_only_itself_while_another_is_in_progress() {
     for more in [json!({}), json!({ "callback_url": CALLBACK })] {
         let (server, config) = with_mock("").await;
         let link = offer_with(&server.api, "user-1", "mock", &more).await;
@@ -155,7 +155,7 @@ async fn a_denied_attempt_ends_itself_and_the_account_goes_on_while_another_is_u
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_denial_can_be_taken_back_while_the_link_lives_where_no_app_was_told() {
+async fn after_a_denial_the_user_can_try_again_if_the_app_was_not_informed() {
     let server = TestServer::start().await;
     let link = offer(&server.api, "sandbox").await;
     let mut browser = Browser::new("alice");
@@ -179,7 +179,7 @@ async fn a_denial_can_be_taken_back_while_the_link_lives_where_no_app_was_told()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_the_links_end_the_account_has_the_reason_of_its_last_attempt() {
+async fn at_the_end_of_the_link_the_account_has_the_reason_of_its_last_attempt() {
     let (server, _) = with_mock("").await;
     let link = offer(&server.api, "mock").await;
     let mut browser = Browser::new("alice");
@@ -202,7 +202,7 @@ async fn at_the_links_end_the_account_has_the_reason_of_its_last_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sixth_start_takes_the_place_of_the_oldest_that_has_not_come_back() {
+async fn a_sixth_attempt_replaces_the_oldest_that_has_not_returned() {
     let (server, config) = with_mock("").await;
     let link = offer(&server.api, "mock").await;
     let mut begun = Vec::new();
@@ -227,7 +227,7 @@ async fn a_sixth_start_takes_the_place_of_the_oldest_that_has_not_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_that_presses_buttons_locks_nobody_out_and_asks_no_provider_for_ever() {
+async fn starts_of_a_link_are_limited_and_the_user_can_still_connect_after_a_scanner() {
     let (server, _) = with_mock("").await;
     let link = offer(&server.api, "mock").await;
     let mut begun = 0;
@@ -249,7 +249,7 @@ async fn a_machine_that_presses_buttons_locks_nobody_out_and_asks_no_provider_fo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_attempt_was_begun_with_is_its_own() {
+async fn an_attempt_keeps_the_values_that_it_was_begun_with() {
     let more = "callback = { capture = [{ name = \"realm\", at = \"realmId\" }] }";
     let file = mock().toolkit("mock", more) + "[[fields]]\nname = \"place\"\ndisplay_name = \"Place\"\n";
     let server = TestServer::builder().toolkit("mock", &file).start().await;
@@ -268,7 +268,7 @@ async fn what_an_attempt_was_begun_with_is_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_the_link_ends_no_state_and_no_verifier_of_it_stays() {
+async fn no_state_and_no_verifier_stay_after_the_end_of_the_link() {
     let (server, config) = with_mock("").await;
     let link = offer(&server.api, "mock").await;
     let (mut one, mut other) = (Browser::new("alice"), Browser::new("alice"));

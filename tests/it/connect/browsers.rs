@@ -61,7 +61,7 @@ async fn a_callback_in_another_browser_is_refused_and_the_right_one_can_still_fi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_cookie_is_new_for_each_attempt_and_gone_at_the_end() {
+async fn the_cookie_is_new_for_each_attempt_and_removed_at_its_end() {
     let server = TestServer::start().await;
     let mut values = Vec::new();
     for _ in 0..2 {
@@ -98,7 +98,7 @@ async fn the_cookie_is_new_for_each_attempt_and_gone_at_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_cookie_lives_as_long_as_the_flow_may_take() {
+async fn the_cookie_is_valid_as_long_as_the_flow_may_take() {
     for ttl in [60, 600, 3_600] {
         let layer = Layer { link_ttl_seconds: Some(ttl), ..Layer::default() };
         let server = TestServer::builder().toolkit("mock", &mock().toolkit("mock", "")).layer(layer).start().await;

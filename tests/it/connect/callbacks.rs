@@ -88,7 +88,7 @@ async fn a_callback_and_a_rejection_at_once_have_one_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_state_that_fits_nothing_is_refused_as_a_used_one_is() {
+async fn an_unknown_state_is_refused_like_a_used_one() {
     let (server, config) = with_mock("").await;
     let mut browser = Browser::new("alice");
     let used = until_callback(&mut browser, &offer(&server.api, "mock").await).await;
@@ -214,7 +214,7 @@ async fn the_issuer_is_compared_as_a_string() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_a_wrong_issuer_says_is_shown() {
+async fn no_text_of_a_wrong_issuer_is_shown() {
     let server = TestServer::start().await;
     let link = offer(&server.api, "sandbox").await;
     let mut browser = Browser::new("alice");
@@ -231,7 +231,7 @@ async fn nothing_that_a_wrong_issuer_says_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_on_another_redirect_uri_goes_to_no_provider() {
+async fn a_response_on_another_redirect_uri_leads_to_no_token_request() {
     let server = TestServer::builder()
         .toolkit("good", &mock().toolkit("good", ""))
         .toolkit("evil", &mock().toolkit("evil", ""))
@@ -298,7 +298,7 @@ async fn changing_the_auth_config_ends_its_flows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_post_answer_comes_back_as_a_get_that_carries_the_cookie() {
+async fn a_form_post_response_becomes_a_get_that_carries_the_cookie() {
     let (server, config) = with_mock("").await;
     let link = offer(&server.api, "mock").await;
     let mut browser = Browser::new("alice");
@@ -330,7 +330,7 @@ async fn a_form_post_answer_comes_back_as_a_get_that_carries_the_cookie() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_post_answer_with_more_than_a_url_can_hold_gets_through() {
+async fn a_form_post_response_that_is_too_long_for_a_url_is_accepted() {
     let (server, config) = with_mock("callback = { capture = [{ name = \"realm\", at = \"realmId\" }] }").await;
     let link = offer(&server.api, "mock").await;
     let mut browser = Browser::new("alice");

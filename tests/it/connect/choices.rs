@@ -73,7 +73,7 @@ async fn asked(browser: &mut Browser, link: &Value) -> (String, Reply) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_user_says_which_of_several_is_meant() {
+async fn the_user_chooses_one_of_several_places() {
     let server = server(ProjectSettings::default()).await;
     let session = server.api.session("u", "spaces").await;
     let link = server.api.link(&session, "spaces").await;
@@ -111,7 +111,7 @@ async fn the_user_says_which_of_several_is_meant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_only_one_is_taken_without_a_question() {
+async fn a_single_place_is_chosen_without_a_question() {
     let server = server(ProjectSettings::default()).await;
     let session = server.api.session("u", "spaces").await;
     let link = server.api.link(&session, "spaces").await;
@@ -121,7 +121,7 @@ async fn the_only_one_is_taken_without_a_question() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_asked_the_same() {
+async fn an_account_with_a_key_chooses_a_place_too() {
     let server = server(ProjectSettings::default()).await;
     let body = json!({ "toolkit": { "slug": "spaces" }, "auth_config": {
         "type": "use_custom_auth", "authScheme": "API_KEY", "credentials": {} } });
@@ -140,7 +140,7 @@ async fn a_key_is_asked_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_question_that_nobody_answers_ends_with_its_time() {
+async fn an_unanswered_choice_expires() {
     let server = server(ProjectSettings::default()).await;
     let session = server.api.session("u", "spaces").await;
     let link = server.api.link(&session, "spaces").await;
@@ -153,7 +153,7 @@ async fn a_question_that_nobody_answers_ends_with_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_verifier_the_question_follows_the_confirmation() {
+async fn with_a_verifier_url_the_choice_follows_the_confirmation() {
     let verifier = "https://app.test/verify".to_owned();
     let settings = ProjectSettings { oauth_callback_verifier_url: Some(verifier), ..ProjectSettings::default() };
     let server = server(settings).await;

@@ -48,7 +48,7 @@ async fn refused(provider: &Provider, path: &str, status: u16, code: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_sent_once_and_the_next_one_in_the_other_way() {
+async fn a_code_is_sent_once_and_the_next_one_with_the_other_method() {
     let provider = Provider::oidc(&[]);
     refuses(&provider, "/token", "client_secret_post").await;
     let server = TestServer::builder().toolkit("tk", &wrong(&provider, CONSENT)).start().await;
@@ -94,7 +94,7 @@ async fn a_refused_code_changes_nothing_for_other_accounts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_is_sent_once_more_in_the_other_way() {
+async fn a_refresh_is_repeated_once_with_the_other_method() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     refused(&provider, "/token", 401, "invalid_client").await;
@@ -157,7 +157,7 @@ async fn a_token_that_rotates_survives_the_second_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_that_proves_nothing_is_not_followed_by_another_request() {
+async fn an_ambiguous_refusal_is_not_followed_by_another_request() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     for (status, code) in
@@ -175,7 +175,7 @@ async fn a_refusal_that_proves_nothing_is_not_followed_by_another_request() {
 
 /// Providers lock out clients that fail too often.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_is_refused_in_both_ways_is_tried_in_one_for_a_while() {
+async fn a_client_that_is_refused_with_both_methods_is_tried_with_one_for_a_time() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     let body = json!({ "error": "invalid_client" }).to_string();
@@ -197,7 +197,7 @@ async fn a_client_that_is_refused_in_both_ways_is_tried_in_one_for_a_while() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pushed_request_finds_the_way_before_a_code_is_spent() {
+async fn a_pushed_request_finds_the_method_before_a_code_is_used() {
     let provider = Provider::oidc(&[]);
     refuses(&provider, "/token", "client_secret_post").await;
     refuses(&provider, "/request", "client_secret_post").await;
@@ -213,7 +213,7 @@ async fn a_pushed_request_finds_the_way_before_a_code_is_spent() {
 
 /// The revocation endpoint may want another way than the file says; so may introspection.
 #[tokio::test(flavor = "multi_thread")]
-async fn revocation_and_introspection_find_their_own_way() {
+async fn revocation_and_introspection_find_their_own_method() {
     let provider = Provider::oidc(&[]);
     refuses(&provider, "/token/revocation", "client_secret_post").await;
     let more = format!("revocation_client_authentication = \"client_secret_post\"\n{CONSENT}");
@@ -237,7 +237,7 @@ async fn revocation_and_introspection_find_their_own_way() {
 
 /// `client_credentials` spends nothing at all.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machines_client_finds_its_way() {
+async fn client_credentials_find_the_method() {
     let provider = Provider::oidc(&[]);
     refuses(&provider, "/token", "client_secret_post").await;
     let machine = &provider.info["clients"].as_array().unwrap().iter().find(|it| it["client_id"] == "machine-client");

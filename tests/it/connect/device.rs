@@ -144,7 +144,7 @@ async fn an_account_is_connected_used_refreshed_and_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_provider_is_asked_as_often_as_it_wants() {
+async fn the_provider_is_polled_at_its_interval() {
     let world = World::scripted().await;
     for _ in 0..2 {
         world.plays_once(400, r#"{"error":"authorization_pending"}"#).await;
@@ -180,7 +180,7 @@ async fn the_provider_is_asked_as_often_as_it_wants() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn how_it_ends_otherwise() {
+async fn every_other_error_ends_the_code_with_its_reason() {
     for (status, body, expected, words) in [
         (400, r#"{"error":"access_denied","error_description":"no"}"#, "FAILED", "didn’t allow access"),
         (400, r#"{"error":"expired_token"}"#, "EXPIRED", "expired"),
@@ -209,7 +209,7 @@ async fn how_it_ends_otherwise() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_cannot_be_had_leaves_the_link_as_it_was() {
+async fn a_failed_request_for_a_code_leaves_the_link_unchanged() {
     let world = World::scripted().await;
     world.provider.heal().await;
     world.provider.fault(&json!({ "path": "/device", "status": 503, "body": "{}", "times": 1 })).await;
@@ -223,7 +223,7 @@ async fn a_code_that_cannot_be_had_leaves_the_link_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_code_is_for_the_browser_that_began() {
+async fn the_code_is_shown_only_to_the_browser_that_began() {
     let world = World::scripted().await;
     world.plays("/token", 400, r#"{"error":"authorization_pending"}"#).await;
     let link = world.link().await;
@@ -268,7 +268,7 @@ async fn auth_config_id(world: &World) -> String {
 /// Two questions at once, when the first takes longer than others wait for it: the second is told that
 /// the code is spent, while the first still learns who it is.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_after_the_tokens_ends_nothing() {
+async fn a_refusal_after_the_tokens_were_issued_ends_nothing() {
     let world = World::scripted().await;
     world
         .provider
@@ -294,7 +294,7 @@ async fn a_refusal_after_the_tokens_ends_nothing() {
 
 /// The code outlives the link, and so does the browser's proof.
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_takes_long_is_still_the_one_who_began() {
+async fn the_cookie_outlives_the_code_and_the_link() {
     let world = World::scripted().await;
     world.plays("/token", 400, r#"{"error":"authorization_pending"}"#).await;
     let link = world.link().await;
@@ -306,7 +306,7 @@ async fn whoever_takes_long_is_still_the_one_who_began() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_servers_ask_once() {
+async fn two_servers_poll_once() {
     let world = World::scripted().await;
     world.plays("/token", 200, r#"{"access_token":"AT","expires_in":600}"#).await;
     let _second = second_server(&world.server).await;
@@ -322,7 +322,7 @@ async fn two_servers_ask_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_connected_by_a_code_where_users_are_confirmed() {
+async fn a_project_with_a_verifier_url_gets_no_device_links() {
     let provider = Provider::mock(&[]);
     let endpoint = format!("{}/device", provider.origin());
     let verifier = Some("https://app.test/verify".to_owned());
@@ -334,7 +334,7 @@ async fn nobody_is_connected_by_a_code_where_users_are_confirmed() {
 
 /// More codes than one look at the database finds are asked about in the same round.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_round_asks_about_every_code_that_is_due() {
+async fn one_round_polls_every_due_code() {
     const CODES: usize = 150;
     let world = World::scripted().await;
     world.plays("/token", 400, r#"{"error":"authorization_pending"}"#).await;

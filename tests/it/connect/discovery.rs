@@ -63,7 +63,7 @@ fn page() -> (u16, Value, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metadata_is_found_wherever_it_may_stand() {
+async fn metadata_is_found_at_every_allowed_place() {
     let none = json!({});
     let (status, headers, html) = page();
     let at_tenant = || ("/.well-known/oauth-authorization-server/tenant", 200, json!({}), metadata("$ORIGIN/tenant"));
@@ -117,7 +117,7 @@ async fn metadata_is_found_wherever_it_may_stand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_speaks_of_another_is_not_believed() {
+async fn metadata_of_another_issuer_or_resource_is_refused() {
     let own = "/.well-known/oauth-protected-resource/mcp";
     let missing = |path| (path, 404, json!({}), Value::from("no"));
     let tenant = "/.well-known/oauth-authorization-server/tenant";
@@ -140,7 +140,7 @@ async fn what_speaks_of_another_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_at_once_one_reads() {
+async fn concurrent_links_share_one_discovery() {
     let provider = Provider::mock(&[]);
     let own = ("/.well-known/oauth-protected-resource/mcp", 200, json!({}), resource("$ORIGIN/mcp"));
     let mut slow = played(&provider, &own);

@@ -35,7 +35,7 @@ fn minutes(count: u64) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn success_tells_the_app_the_account_and_nothing_else() {
+async fn a_successful_redirect_has_the_account_and_nothing_else() {
     let server = server_of_an_app().await;
     let link = offer_returning(&server, "sandbox").await;
     let mut browser = Browser::new("alice");
@@ -52,7 +52,7 @@ async fn success_tells_the_app_the_account_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn saying_no_fails_the_account_and_tells_the_app() {
+async fn a_denial_fails_the_account_and_informs_the_app() {
     let op = Provider::oidc(&["--form-login"]);
     let issuer = format!("issuer = \"{}\"\niss_required = true", op.text("issuer"));
     let file = op.toolkit("op", &issuer);
@@ -87,7 +87,7 @@ async fn saying_no_fails_the_account_and_tells_the_app() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_provider_says_is_text_and_short() {
+async fn text_of_the_provider_is_escaped_and_short() {
     let file = mock().toolkit("mock", "");
     let server = TestServer::builder().toolkit("mock", &file).project(registered()).start().await;
     let config = mock().auth_config(&server.api, "mock").await;
@@ -141,7 +141,7 @@ async fn what_the_provider_says_is_text_and_short() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_registered_callback_urls_are_taken() {
+async fn only_registered_callback_urls_are_accepted() {
     let registered = ["https://good.test/cb", "http://localhost:3000/cb"];
     let settings =
         ProjectSettings { callback_urls: registered.map(ToOwned::to_owned).to_vec(), ..ProjectSettings::default() };
@@ -206,7 +206,7 @@ async fn only_registered_callback_urls_are_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_callback_url_that_left_the_list_is_not_followed() {
+async fn a_callback_url_that_is_no_longer_registered_is_not_followed() {
     let settings = ProjectSettings {
         callback_urls: vec!["https://app.example.com/done".to_owned()],
         ..ProjectSettings::default()
@@ -227,7 +227,7 @@ async fn a_callback_url_that_left_the_list_is_not_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_nobody_opens_in_time_expires() {
+async fn a_link_that_is_not_opened_in_time_expires() {
     let server = TestServer::start().await;
     let link = offer_with(&server.api, "user-1", "sandbox", &json!({ "alias": "work" })).await;
     let again = json!({ "toolkit": "sandbox", "alias": "work" });
@@ -253,7 +253,7 @@ async fn a_link_that_nobody_opens_in_time_expires() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_stands_at_the_provider_has_ten_minutes_more_and_not_longer() {
+async fn a_user_at_the_provider_has_exactly_ten_more_minutes() {
     let server = TestServer::builder().toolkit("mock", &mock().toolkit("mock", "")).start().await;
     let config = mock().auth_config(&server.api, "mock").await;
     let (quick, slow) = (offer(&server.api, "mock").await, offer(&server.api, "mock").await);
@@ -276,7 +276,7 @@ async fn who_stands_at_the_provider_has_ten_minutes_more_and_not_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_used_link_is_over() {
+async fn a_used_link_cannot_be_used_again() {
     let server = server_of_an_app().await;
     let link = offer_returning(&server, "sandbox").await;
     let mut browser = Browser::new("alice");
@@ -297,7 +297,7 @@ async fn a_used_link_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_did_not_ask_can_end_it() {
+async fn a_visitor_who_did_not_ask_for_the_link_can_reject_it() {
     let (server, config) = with_mock("").await;
     let link = offer_with(&server.api, "user-1", "mock", &json!({ "alias": "work" })).await;
     let mut browser = Browser::new("alice");

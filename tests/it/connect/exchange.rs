@@ -29,7 +29,7 @@ fn member(body: &str, name: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_token_request_fits_the_authorization_request() {
+async fn the_token_request_matches_the_authorization_request() {
     let (server, config) = with_mock("").await;
     let secret = mock().text("client_secret");
     let mut verifiers = BTreeSet::new();
@@ -75,7 +75,7 @@ async fn the_token_request_fits_the_authorization_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_header_of_a_request_decides_what_urls_are_made() {
+async fn produced_urls_do_not_depend_on_request_headers() {
     let (server, config) = with_mock("").await;
     let forwarded = [
         ("x-forwarded-host", "evil.test"),
@@ -143,7 +143,7 @@ async fn leave_in_mid_callback(browser: &mut Browser, link: &Offer, server: &Tes
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_code_bought_is_kept_when_the_browser_leaves() {
+async fn tokens_are_kept_if_the_browser_disconnects_during_the_exchange() {
     let path = "/token-late";
     let toolkit = mock().toolkit("mock", "").replace("/token\"", &format!("{path}\""));
     let server = TestServer::builder().toolkit("mock", &toolkit).start().await;
@@ -171,7 +171,7 @@ async fn what_a_code_bought_is_kept_when_the_browser_leaves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rejection_while_the_provider_answers_wins() {
+async fn a_rejection_during_the_exchange_wins() {
     let path = "/token-overtaken";
     let toolkit = mock().toolkit("mock", "").replace("/token\"", &format!("{path}\""));
     let server = TestServer::builder().toolkit("mock", &toolkit).start().await;

@@ -139,7 +139,7 @@ async fn answers(provider: &Provider, token: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_call_gets_the_token_that_is_meant() {
+async fn each_call_gets_the_right_token() {
     let team = Team::connect(&json!({ "user_scopes": "search:read", "scopes": "chat:write" }), BOTH).await;
     team.call("/post", None).await.expect(200);
     team.call("/search.all", None).await.expect(200);
@@ -154,7 +154,7 @@ async fn each_call_gets_the_token_that_is_meant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_is_renewed_and_revoked() {
+async fn each_token_is_refreshed_and_revoked() {
     let team = Team::connect(&json!({ "user_scopes": "search:read", "scopes": "chat:write" }), BOTH).await;
     team.server.clock.advance(Duration::from_mins(15));
     let next = r#"{"access_token":"NEXT","refresh_token":"NEXTR","expires_in":600}"#;
@@ -172,7 +172,7 @@ async fn each_is_renewed_and_revoked() {
 
 /// What a provider rotates is kept, also where it answers slowly.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_answer_is_waited_for() {
+async fn a_slow_token_response_is_awaited() {
     let team = Team::connect(&json!({ "user_scopes": "search:read", "scopes": "chat:write" }), BOTH).await;
     team.server.clock.advance(Duration::from_mins(15));
     let first = json!({ "status": 200, "body": r#"{"access_token":"BOT2","refresh_token":"BOTR2","expires_in":600}"# });
@@ -185,7 +185,7 @@ async fn a_slow_answer_is_waited_for() {
 
 /// A person's token that the provider no longer knows is given up; the app's goes on.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_dead_token_does_not_end_the_other() {
+async fn an_invalid_token_does_not_end_the_other() {
     let team = Team::connect(&json!({ "user_scopes": "search:read", "scopes": "chat:write" }), BOTH).await;
     team.server.clock.advance(Duration::from_mins(15));
     let first = json!({ "status": 200, "body": r#"{"access_token":"BOT2","refresh_token":"BOTR2","expires_in":600}"# });

@@ -17,7 +17,7 @@ async fn follow(person: &str, link: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_says_who_it_is_and_how_long_it_lives() {
+async fn an_account_shows_its_identity_and_lifetime() {
     let server = TestServer::start().await;
     let session = server.api.session("u", "sandbox").await;
     let link = server.api.link(&session, "sandbox").await;
@@ -36,7 +36,7 @@ async fn an_account_says_who_it_is_and_how_long_it_lives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_for_one_account_refuses_another_and_gives_its_tokens_back() {
+async fn a_link_for_one_account_refuses_another_and_revokes_its_tokens() {
     let server = TestServer::start().await;
     let session = server.api.session("u", "sandbox").await;
     for expected in [
@@ -62,7 +62,7 @@ async fn a_link_for_one_account_refuses_another_and_gives_its_tokens_back() {
 
 /// Nor in the audit log, which nobody can clean, nor in what the app is sent.
 #[tokio::test(flavor = "multi_thread")]
-async fn nobodys_address_leaves_and_what_is_known_of_a_user_goes_with_the_account() {
+async fn no_e_mail_address_is_disclosed_and_the_identity_is_deleted_with_the_account() {
     let server = TestServer::start().await;
     let session = server.api.session("u", "sandbox").await;
     let body = json!({ "toolkit": "sandbox", "expected_identity": { "email": "alice@sandbox.example" },
@@ -96,7 +96,7 @@ async fn nobodys_address_leaves_and_what_is_known_of_a_user_goes_with_the_accoun
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_expected_is_said_at_once() {
+async fn an_invalid_expected_identity_is_refused_at_once() {
     let server = TestServer::start().await;
     let session = server.api.session("u", "sandbox").await;
     for (expected, at) in [
@@ -114,7 +114,7 @@ async fn what_cannot_be_expected_is_said_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_changes_hands_only_when_that_is_allowed() {
+async fn a_connection_changes_its_account_only_if_that_is_allowed() {
     let server = TestServer::start().await;
     let session = server.api.session("u", "sandbox").await;
     let link = server.api.link(&session, "sandbox").await;

@@ -98,7 +98,7 @@ async fn a_wrong_credential_is_refused_and_the_right_one_connects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_form_leaves_nothing_in_the_browser_but_which_link_it_was() {
+async fn a_key_form_leaves_only_the_cookie_of_its_link_in_the_browser() {
     let server = TestServer::start().await;
     keyed_config(&server, "sandbox", "API_KEY").await;
     let link = offer(&server.api, "sandbox").await;
@@ -115,7 +115,7 @@ async fn a_key_form_leaves_nothing_in_the_browser_but_which_link_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unfit_values_are_named_before_anything_is_sent() {
+async fn invalid_values_are_named_before_any_request_is_sent() {
     let server = TestServer::start().await;
     keyed_config(&server, "sandbox", "BASIC").await;
     let link = offer(&server.api, "sandbox").await;
@@ -141,7 +141,7 @@ async fn unfit_values_are_named_before_anything_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_that_is_too_large_is_the_senders_fault() {
+async fn a_form_that_is_too_large_is_a_client_error() {
     let server = TestServer::start().await;
     keyed_config(&server, "sandbox", "API_KEY").await;
     let link = offer(&server.api, "sandbox").await;
@@ -182,7 +182,7 @@ url = "{origin}{verify}"
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_cannot_confirm_a_key_connects_nothing() {
+async fn a_key_that_the_provider_cannot_confirm_is_not_connected() {
     let origin = mock().origin();
     let server = TestServer::builder().toolkit("keyed", &keyed_toolkit("/verify-keys")).start().await;
     keyed_config(&server, "keyed", "API_KEY").await;
@@ -218,7 +218,7 @@ async fn a_provider_that_cannot_confirm_a_key_connects_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_access_token_of_ones_own_connects_an_oauth_toolkit() {
+async fn a_user_s_own_access_token_connects_an_oauth_toolkit() {
     let settings = ProjectSettings { mask_secret_keys_in_connected_account: false, ..ProjectSettings::default() };
     let server = TestServer::builder().project(settings).start().await;
     let client = json!({ "client_id": "test", "client_secret": "sandbox secret with :odd/ %characters+" });
@@ -242,7 +242,7 @@ async fn an_access_token_of_ones_own_connects_an_oauth_toolkit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_was_being_proven_connects_although_the_browser_left() {
+async fn a_key_under_verification_connects_although_the_browser_disconnected() {
     let server = TestServer::builder().toolkit("keyed", &keyed_toolkit("/verify-late")).start().await;
     keyed_config(&server, "keyed", "API_KEY").await;
     let link = offer(&server.api, "keyed").await;

@@ -16,7 +16,7 @@ use crate::support::http::Http;
 use crate::support::server::TestServer;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_link_connects_an_account_of_its_own() {
+async fn every_link_connects_its_own_account() {
     let server = TestServer::start().await;
     let session = server.api.session("user-1", "sandbox").await;
     let mut accounts: Vec<String> = Vec::new();
@@ -35,7 +35,7 @@ async fn every_link_connects_an_account_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_shows_how_far_it_got_and_never_its_link() {
+async fn an_account_shows_its_progress_and_never_its_link() {
     let server = TestServer::start().await;
     let link = offer(&server.api, "sandbox").await;
     let mut browser = Browser::new("alice");
@@ -56,7 +56,7 @@ async fn an_account_shows_how_far_it_got_and_never_its_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_works_for_ten_minutes_to_the_second() {
+async fn a_link_works_for_exactly_ten_minutes() {
     let server = TestServer::start().await;
     let link = offer(&server.api, "sandbox").await;
     let mut browser = Browser::new("alice");
@@ -70,7 +70,7 @@ async fn a_link_works_for_ten_minutes_to_the_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_says_where_links_live_and_where_they_lead() {
+async fn a_session_sets_the_origin_and_the_callback_url_of_its_links() {
     let callback_urls = ["session", "own"].map(|path| format!("https://app.example.com/{path}")).to_vec();
     let settings = ProjectSettings { callback_urls, ..ProjectSettings::default() };
     let server = TestServer::builder().project(settings).start().await;
@@ -106,7 +106,7 @@ async fn a_session_says_where_links_live_and_where_they_lead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connection_fields_are_asked_for_and_cannot_lead_elsewhere() {
+async fn connection_fields_are_entered_and_cannot_change_the_host() {
     let fields = r#"
 [[fields]]
 name = "subdomain"
@@ -153,7 +153,7 @@ format = "dns_label"
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_keys_sent_at_once_one_connects() {
+async fn of_many_keys_that_are_sent_at_once_one_connects() {
     let server = TestServer::start().await;
     keyed_config(&server, "sandbox", "API_KEY").await;
     let link = offer(&server.api, "sandbox").await;

@@ -57,7 +57,7 @@ impl RetainGiven for Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deviations_that_do_no_harm_are_tolerated() {
+async fn harmless_deviations_are_tolerated() {
     let server = with_token_path("/token-tolerated").await;
     let requested = json!("openid read");
     let none = Value::Null;
@@ -121,7 +121,7 @@ async fn deviations_that_do_no_harm_are_tolerated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_without_a_usable_token_fail_the_account_with_a_reason() {
+async fn responses_without_a_usable_token_fail_the_account_with_a_reason() {
     let server = with_token_path("/token-refused").await;
     let body = |text: &str| json!({ "body": text });
     let status = |status: u16, text: &str| json!({ "status": status, "body": text });
@@ -199,7 +199,7 @@ async fn answers_without_a_usable_token_fail_the_account_with_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn errors_that_repeat_secrets_or_hold_markup_are_made_harmless() {
+async fn errors_with_secrets_or_markup_are_cleaned() {
     let server = with_token_path("/token-echo").await;
     let secret = mock().text("client_secret");
     let said = format!("code {CODE} of {secret} <script>alert(1)</script>\r\n\u{202e}{}", "long ".repeat(500));
@@ -219,7 +219,7 @@ async fn errors_that_repeat_secrets_or_hold_markup_are_made_harmless() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redirected_token_request_takes_no_secret_along() {
+async fn a_redirected_token_request_sends_no_secret() {
     let server = with_token_path("/token-moved").await;
     let origin = mock().origin();
     for status in [301, 302, 303, 307, 308] {
@@ -236,7 +236,7 @@ async fn a_redirected_token_request_takes_no_secret_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_endpoint_that_takes_for_ever_is_given_up() {
+async fn a_token_endpoint_that_does_not_respond_times_out() {
     let good = token_with(&json!({}))["body"].clone();
     let silent = json!({ "delay_ms": 60_000, "body": good });
     let trickling = json!({ "body": good.as_str().unwrap().repeat(20), "trickle_ms": 300 });

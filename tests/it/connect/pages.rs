@@ -193,7 +193,7 @@ async fn page_of(server: &TestServer, name: &str, user: &str, scope: &str, alias
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn foreign_text_is_text_wherever_it_stands() {
+async fn foreign_text_is_escaped_everywhere() {
     let server = TestServer::start().await;
     let plain = page_of(&server, "Project", "user", "scope", "alias").await.expect_html();
     let markup = skeleton(&plain);
@@ -218,7 +218,7 @@ impl ExpectHtml for Reply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn foreign_text_in_a_toolkit_file_is_text_too() {
+async fn text_of_a_toolkit_file_is_escaped_too() {
     let file = |evil: &str| {
         let quoted = json!(evil);
         format!(
@@ -269,7 +269,7 @@ value = "{{secret}}"
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_without_measure_are_refused_or_cut() {
+async fn overlong_names_are_refused_or_truncated() {
     let server = TestServer::start().await;
     let long = "x".repeat(10_000);
     assert!(server.app.projects.create("cli", &long, &ProjectSettings::default()).await.is_err());
@@ -288,7 +288,7 @@ async fn names_without_measure_are_refused_or_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_turns_text_around_turns_only_itself() {
+async fn bidirectional_characters_in_a_name_affect_only_the_name() {
     const TURN: char = '\u{202e}';
     let server = TestServer::start().await;
     let html = page_of(&server, "\u{202e}moc.elgoog", "\u{202e}resu", "\u{202e}epocs", "a").await.expect_html();
@@ -304,7 +304,7 @@ async fn a_name_that_turns_text_around_turns_only_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_on_https_tells_browsers_to_stay_there() {
+async fn a_server_with_an_https_url_sends_hsts() {
     let plain = TestServer::start().await;
     let page = Http::new().send("GET", &offer(&plain.api, "sandbox").await.page, &[], "").await;
     assert_eq!(page.header("strict-transport-security"), None, "http://localhost belongs to others too");

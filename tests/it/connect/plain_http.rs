@@ -59,7 +59,7 @@ async fn an_allowed_host_works_from_end_to_end() {
 }
 
 #[test]
-fn files_name_no_other_host_with_http() {
+fn files_cannot_name_another_host_with_http() {
     let provider = Provider::mock(&[]);
     let (file, host) = named(&provider);
     assert!(is_taken(&file, &[&host]));

@@ -24,7 +24,7 @@ async fn connected() -> (Provider, Connected) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bound_tokens_are_bought_used_and_refreshed() {
+async fn bound_tokens_are_issued_used_and_refreshed() {
     let (provider, connected) = connected().await;
     let api = &connected.server.api;
     let answer = api.proxy_get(&connected.session, "tk", "/me").await.expect(200);
@@ -159,7 +159,7 @@ async fn another_server_gets_no_proof() {
 
 /// The key survives a wait for the developer's word.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_parked_code_keeps_its_key() {
+async fn a_code_that_awaits_confirmation_keeps_its_key() {
     let provider = Provider::oidc(&["--dpop"]);
     let settings = ProjectSettings {
         oauth_callback_verifier_url: Some("https://app.example/verify".to_owned()),

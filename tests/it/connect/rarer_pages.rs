@@ -31,7 +31,7 @@ async fn a_page_that_asks_how_to_connect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_asks_which_is_meant() {
+async fn a_page_with_a_choice_of_places() {
     let server = choices::server(ProjectSettings::default()).await;
     let link = offer_with(&server.api, "user-1", "spaces", &json!({ "callback_url": CALLBACK })).await;
     let mut browser = Browser::new("alice");
@@ -74,7 +74,7 @@ async fn a_page_that_names_the_app_and_the_reference() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_for_whoever_asks_too_often() {
+async fn a_page_for_a_rate_limited_visitor() {
     let layer = Layer { rate_limit_per_address_per_minute: Some(1), ..Layer::default() };
     let server = TestServer::builder().layer(layer).start().await;
     let page = format!("{}/link/unknown", server.url);

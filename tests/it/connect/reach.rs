@@ -102,7 +102,7 @@ fn outcome(receipt: &Value) -> (&str, &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_account_of_an_installation_ends_it() {
+async fn an_installation_is_revoked_with_its_last_account() {
     let reach = Reach::start("revocation_reach = \"installation\"\nrevocation_tokens = [\"access_token\"]").await;
     let ada = reach.connect(0, "ada", ("u1", "T1")).await;
     let ben = reach.connect(0, "ben", ("u2", "T1")).await;
@@ -123,7 +123,7 @@ async fn the_last_account_of_an_installation_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_grant_is_one_over_all_toolkits_of_a_client() {
+async fn a_grant_spans_all_toolkits_of_a_client() {
     let reach = Reach::start("revocation_reach = \"grant\"").await;
     let mail = reach.connect(0, "ada", ("u1", "T1")).await;
     let files = reach.connect(1, "ada", ("u1", "T1")).await;
@@ -152,7 +152,7 @@ async fn a_revocation_on_request_ends_the_account_and_leaves_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn accounts_that_go_together_are_revoked_by_one_request() {
+async fn accounts_that_are_deleted_together_are_revoked_by_one_request() {
     let reach = Reach::start("revocation_reach = \"installation\"\nrevocation_tokens = [\"access_token\"]").await;
     for user in ["ada", "ben", "cleo"] {
         reach.connect(0, user, ("u1", "T1")).await;
@@ -164,7 +164,7 @@ async fn accounts_that_go_together_are_revoked_by_one_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_reach_each_token_stands_for_itself() {
+async fn without_a_reach_each_token_is_revoked_separately() {
     let reach = Reach::start("revocation_tokens = [\"refresh_token\"]").await;
     let ada = reach.connect(0, "ada", ("u1", "T1")).await;
     reach.connect(0, "ben", ("u1", "T1")).await;
@@ -176,7 +176,7 @@ async fn without_a_reach_each_token_stands_for_itself() {
 
 /// Where nobody can tell which installation an account is of, it is left alone while any other may be of it.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_told_is_left_alone() {
+async fn an_account_without_an_identity_is_not_revoked_while_others_exist() {
     let reach = Reach::start("revocation_reach = \"grant\"").await;
     let known = reach.connect(0, "ada", ("u1", "T1")).await;
     let unknown = reach.connect(0, "ben", ("", "")).await;
@@ -186,7 +186,7 @@ async fn what_cannot_be_told_is_left_alone() {
 
 /// Some providers keep so many tokens of one user alive and no more: that is said before somebody wonders.
 #[tokio::test(flavor = "multi_thread")]
-async fn too_many_connections_of_one_person_are_told() {
+async fn too_many_connections_of_one_person_are_reported() {
     let reach = Reach::start("token_limit = 2").await;
     let first = reach.connect(0, "ada", ("u1", "T1")).await;
     let explained = |account: String| {
@@ -204,7 +204,7 @@ async fn too_many_connections_of_one_person_are_told() {
 
 /// Tokens that no account gets are given back also where others use the same client.
 #[tokio::test(flavor = "multi_thread")]
-async fn unwanted_tokens_of_a_person_are_given_back() {
+async fn unwanted_tokens_of_a_person_are_revoked() {
     let reach = Reach::start("revocation_reach = \"grant\"").await;
     reach.connect(0, "ben", ("u2", "T1")).await;
     let session = reach.server.api.session("ada", "mail").await;

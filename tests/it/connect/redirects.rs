@@ -38,7 +38,7 @@ async fn seen_by_evil() -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redirect_uri_of_one_provider_is_not_taken_for_another() {
+async fn a_redirect_uri_of_one_provider_is_not_accepted_for_another() {
     let server = server("").await;
     let other = server.other_project("Other").await;
     let good = id_of(&auth_config(&server.api, "good", Some(FORWARDER)).await.expect(201));
@@ -59,7 +59,7 @@ async fn a_redirect_uri_of_one_provider_is_not_taken_for_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_both_demand_the_issuer_they_may_share() {
+async fn auth_configs_that_require_the_issuer_may_share_a_redirect_uri() {
     let issuer = format!("issuer = \"{}\"\niss_required = true", mock().text("issuer"));
     let server = server(&issuer).await;
     auth_config(&server.api, "good", Some(FORWARDER)).await.expect(201);
@@ -68,7 +68,7 @@ async fn where_both_demand_the_issuer_they_may_share() {
 
 /// Whoever shared one before this was refused: nobody is sent anywhere, and `explain` says why.
 #[tokio::test(flavor = "multi_thread")]
-async fn auth_configs_that_share_one_already_send_nobody_away_and_say_why() {
+async fn existing_auth_configs_with_a_shared_redirect_uri_redirect_no_user_and_say_why() {
     let server = server("").await;
     let good = id_of(&auth_config(&server.api, "good", Some(FORWARDER)).await.expect(201));
     let evil = id_of(&auth_config(&server.api, "evil", Some("https://app.test/other")).await.expect(201));

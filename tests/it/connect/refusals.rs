@@ -12,7 +12,7 @@ use crate::support::server::TestServer;
 const CALLBACK: &str = "https://app.example.com/done?user_id=42&next=%2Fhome&x=a+b";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_no_callback_url_is_registered_a_page_names_the_host_first() {
+async fn without_registered_callback_urls_a_page_names_the_host_first() {
     let server = TestServer::start().await;
     let back = json!({ "callback_url": CALLBACK });
     for (error, status, result) in [(None, "success", "success"), (Some("access_denied"), "failed", "failed")] {
@@ -55,7 +55,7 @@ async fn where_no_callback_url_is_registered_a_page_names_the_host_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_without_its_state_says_that_nothing_was_connected_and_ends_nothing() {
+async fn an_error_without_state_shows_that_nothing_was_connected_and_ends_nothing() {
     let (server, _) = with_mock("").await;
     let link = offer(&server.api, "mock").await;
     let mut browser = Browser::new("alice");
@@ -75,7 +75,7 @@ async fn a_refusal_without_its_state_says_that_nothing_was_connected_and_ends_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_counts_whatever_its_words_are_written_in() {
+async fn an_error_counts_in_any_encoding_of_its_description() {
     let file = mock().toolkit("mock", "");
     let callback_urls = vec!["https://app.example.com/done".to_owned()];
     let settings = ProjectSettings { callback_urls, ..ProjectSettings::default() };
@@ -101,7 +101,7 @@ async fn an_error_counts_whatever_its_words_are_written_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_standards_own_words_for_no_are_a_denial() {
+async fn the_standard_error_codes_for_a_denial_are_recognised() {
     let (server, _) = with_mock("").await;
     for error in ["access_denied", "consent_required", "interaction_required", "login_required"] {
         let link = offer(&server.api, "mock").await;

@@ -74,7 +74,7 @@ async fn a_redirect_uri_can_be_registered_before_there_is_an_auth_config() {
 
 /// Without one, an auth config has its own, and shows it.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_auth_config_shows_what_to_register_and_a_change_of_it() {
+async fn an_auth_config_shows_its_redirect_uri_and_a_change_of_it() {
     let server = TestServer::builder().toolkit("good", &mock().toolkit("good", "")).start().await;
     let id = id_of(&create(&server.api, mock(), ("good", "OAUTH2"), "").await.expect(201));
     let path = format!("/auth_configs/{id}");
@@ -100,7 +100,7 @@ async fn an_auth_config_shows_what_to_register_and_a_change_of_it() {
 
 /// Where auth configs of one toolkit can belong to different providers, its slug tells nothing apart.
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_provider_differs_each_auth_config_has_a_name_of_its_own() {
+async fn with_different_providers_each_auth_config_has_its_own_name() {
     let provider = Provider::oidc(&["--no-iss"]);
     let (origin, host) = (provider.origin(), provider.origin().replace("http://", ""));
     let open = format!(
@@ -132,7 +132,7 @@ async fn where_the_provider_differs_each_auth_config_has_a_name_of_its_own() {
 
 /// A malicious provider cannot have a code of another one's sent to itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_of_one_provider_is_of_no_use_for_another() {
+async fn a_name_of_one_provider_cannot_be_used_for_another() {
     let evil = mock().toolkit("evil", "").replace("/token\"", "/evil-token\"");
     let server =
         TestServer::builder().toolkit("good", &mock().toolkit("good", "")).toolkit("evil", &evil).start().await;
@@ -203,7 +203,7 @@ async fn a_managed_client_can_have_one_redirect_uri() {
 }
 
 #[test]
-fn toolkit_show_says_what_to_register() {
+fn toolkit_show_prints_the_redirect_uri() {
     let shown = |slug: &str| {
         let (code, text, said) = run(&["toolkit", "show", slug, "--public-url", "https://connect.example.com/"]);
         assert_eq!(code, Some(0), "{said}");

@@ -71,7 +71,7 @@ fn client(number: u8) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forgotten_client_is_registered_anew_and_the_old_one_keeps_its_accounts() {
+async fn a_forgotten_client_is_registered_again_and_the_old_one_keeps_its_accounts() {
     let world = World::start("").await;
     world.registers(&client(1)).await;
     let (session, account, status) = world.connect("user-1").await;
@@ -115,7 +115,7 @@ async fn a_forgotten_client_is_registered_anew_and_the_old_one_keeps_its_account
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_whose_client_stays_forgotten_ends_with_a_way_back() {
+async fn an_account_of_a_forgotten_client_ends_and_can_be_connected_again() {
     let world = World::start("").await;
     world.registers(&client(1)).await;
     let (session, account, _) = world.connect("user-1").await;
@@ -130,7 +130,7 @@ async fn an_account_whose_client_stays_forgotten_ends_with_a_way_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_to_a_registration_stands() {
+async fn the_registration_response_is_authoritative() {
     for (method, secret) in [("client_secret_basic", true), ("client_secret_post", true), ("none", false)] {
         let world = World::start("").await;
         let mut answer = json!({ "client_id": "client-1", "token_endpoint_auth_method": method });
@@ -151,7 +151,7 @@ async fn the_answer_to_a_registration_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_whose_secret_ends_is_registered_anew_before() {
+async fn a_client_is_registered_again_before_its_secret_expires() {
     let world = World::start("").await;
     let in_a_day = world.server.clock.now() / 1_000 + 86_400;
     let mut first = client(1);
@@ -168,7 +168,7 @@ async fn a_client_whose_secret_ends_is_registered_anew_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_at_once_one_registers() {
+async fn concurrent_links_register_one_client() {
     let world = World::start("").await;
     let slow = json!({ "path": "/register", "status": 201, "body": client(1).to_string(), "delay_ms": 500 });
     world.provider.fault(&slow).await;

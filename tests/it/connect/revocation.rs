@@ -41,18 +41,18 @@ async fn deleted_means_dead(provider: &Provider, more: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_certified_provider_knows_the_tokens_no_more() {
+async fn the_certified_provider_no_longer_accepts_the_tokens() {
     deleted_means_dead(&Provider::oidc(&[]), "authorization_parameters = { prompt = \"consent\" }").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn django_knows_the_tokens_no_more() {
+async fn django_no_longer_accepts_the_tokens() {
     deleted_means_dead(&Provider::django(&[]), "").await;
 }
 
 /// Revoking the refresh token ends the access token with it; some providers then answer 400 for what is dead.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_success_of_a_pair_counts() {
+async fn a_pair_counts_as_revoked_after_one_success() {
     let provider = Provider::mock(&[]);
     let dead = json!({ "error": "invalid_request", "error_description": "No such token" }).to_string();
     let faults = json!([
@@ -122,7 +122,7 @@ async fn a_refused_revocation_is_checked_by_introspection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_is_away_is_asked_again_when_it_is_back() {
+async fn an_unreachable_provider_is_asked_again_when_it_is_reachable() {
     let provider = Provider::oidc(&[]);
     let connected = Connected::revocable(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
     let (_, refresh_token) = connected.tokens().await;
@@ -168,7 +168,7 @@ async fn tokens_that_arrive_after_the_deletion_are_revoked_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revocation_on_request_takes_its_turn_after_a_refresh() {
+async fn a_revocation_on_request_waits_for_a_refresh() {
     let provider = Provider::oidc(&[]);
     let connected = Connected::revocable(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
     connected.server.clock.advance(Duration::from_hours(1));
@@ -193,7 +193,7 @@ async fn a_revocation_on_request_takes_its_turn_after_a_refresh() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_command_ends_every_account_of_a_project_at_all_its_providers() {
+async fn one_command_revokes_every_account_of_a_project_at_all_its_providers() {
     let (op, django) = (Provider::oidc(&[]), Provider::django(&[]));
     let file = |provider: &Provider, slug: &str, more: &str| {
         provider.toolkit(slug, &format!("revocation_url = \"{}\"\n{more}", provider.text("revocation_endpoint")))

@@ -68,7 +68,7 @@ async fn connect(server: &TestServer, slug: &str, person: &str) -> (String, Stri
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn oauth_1_signs_every_request_in_each_way() {
+async fn oauth_1_signs_every_request_with_each_method() {
     let provider = Provider::oauth1(&[]);
     for method in ["HMAC-SHA1", "HMAC-SHA256", "PLAINTEXT"] {
         let server = TestServer::builder().toolkit("old", &oauth1_file(&provider, method)).start().await;
@@ -90,7 +90,7 @@ async fn oauth_1_signs_every_request_in_each_way() {
 
 /// A token of OAuth 1.0a does not end by itself; its user may withdraw it at the provider.
 #[tokio::test(flavor = "multi_thread")]
-async fn oauth_1_ends_when_its_user_withdraws_it_and_has_a_way_back() {
+async fn an_oauth_1_account_ends_when_its_user_withdraws_it_and_can_be_connected_again() {
     let provider = Provider::oauth1(&[]);
     let server = TestServer::builder().toolkit("old", &oauth1_file(&provider, "HMAC-SHA1")).start().await;
     let credentials =
@@ -240,7 +240,7 @@ async fn a_client_that_registers_or_describes_itself_needs_no_auth_config() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_may_be_the_address_of_its_description() {
+async fn a_client_id_may_be_the_url_of_its_metadata() {
     let provider = Provider::oidc(&[]);
     let rest = format!(
         "[cimd_oauth]\ndiscovery_url = \"{}/.well-known/openid-configuration\"\nscopes = [\"openid\"]",
@@ -293,7 +293,7 @@ expiry = "introspection"
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_visitor_chooses_where_the_clients_secret_goes() {
+async fn no_visitor_can_choose_where_the_client_s_secret_is_sent() {
     const ISSUER: &str = "https://login.example.com";
     let rest = r#"
 [[fields]]
@@ -363,7 +363,7 @@ fields = [
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_gets_tokens_by_itself_again_and_again() {
+async fn a_service_gets_new_tokens_without_a_user() {
     let provider = Provider::oidc(&[]);
     let steps = format!(
         r#"
@@ -404,7 +404,7 @@ parameters = {{ grant_type = "client_credentials", scope = "api:read" }}
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_proves_itself_with_a_key_of_its_own() {
+async fn a_client_authenticates_with_its_own_key() {
     let provider = Provider::oidc(&[]);
     let more = format!(
         "issuer = \"{}\"\niss_required = true\nauthorization_parameters = {{ prompt = \"consent\" }}\n\

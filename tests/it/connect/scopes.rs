@@ -61,7 +61,7 @@ async fn a_link_asks_for_the_scopes_of_its_auth_config_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_gets_more_scopes_by_connecting_again_and_stays_itself() {
+async fn an_account_gets_more_scopes_by_connecting_again_and_keeps_its_id() {
     let provider = Provider::oidc(&[]);
     let server = TestServer::builder().toolkit("tk", &provider.toolkit("tk", "")).start().await;
     let api = &server.api;

@@ -127,7 +127,7 @@ async fn a_second_click_finds_the_account_connected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_chose_for_is_given_back() {
+async fn tokens_without_a_choice_are_revoked() {
     let world = World::new().await;
     let api = &world.server.api;
     // The time of the question passes.
@@ -158,7 +158,7 @@ async fn what_nobody_chose_for_is_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_ends_before_its_question_keeps_nothing() {
+async fn a_link_that_ends_before_the_choice_keeps_no_token() {
     let world = World::new().await;
     let link = world.link().await;
     world.plays(json!({ "path": "/sites", "status": 200, "body": SITES, "delay_ms": 600, "times": 1 })).await;
@@ -174,7 +174,7 @@ async fn a_link_that_ends_before_its_question_keeps_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_choice_that_fails_gives_its_tokens_back() {
+async fn a_failed_choice_revokes_its_tokens() {
     let world = World::new().await;
     let link = world.link().await;
     let mut browser = Browser::new("ann");
@@ -250,7 +250,7 @@ async fn a_working_account_keeps_its_grant() {
 
 /// Many providers end all tokens of a person's grant with one of them.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_user_abandons_does_not_end_his_other_accounts() {
+async fn an_abandoned_connection_does_not_end_the_user_s_other_accounts() {
     let world = World::new().await;
     let link = world.link().await;
     let mut browser = Browser::new("ann");
@@ -271,7 +271,7 @@ async fn what_a_user_abandons_does_not_end_his_other_accounts() {
 
 /// Who begins again may get the tokens of the same grant once more: the first ones wait.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_abandoned_waits_while_its_user_begins_again() {
+async fn the_revocation_of_an_abandoned_connection_waits_while_the_user_connects_again() {
     let world = World::new().await;
     let link = world.link().await;
     let mut browser = Browser::new("ann");
@@ -289,7 +289,7 @@ async fn what_was_abandoned_waits_while_its_user_begins_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn half_an_exchange_gives_its_token_back() {
+async fn an_incomplete_exchange_revokes_its_token() {
     let step =
         "[[oauth2.steps]]\nmethod = \"POST\"\nurl = \"$ORIGIN/longer\"\nparameters = { token = \"{access_token}\" }\n";
     let world = World::with(step).await;

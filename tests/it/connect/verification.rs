@@ -39,7 +39,7 @@ async fn complete(server: &TestServer, session_uri: &str, user: &str) -> Reply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_counts_once_its_user_is_confirmed() {
+async fn a_connection_is_active_after_its_user_is_confirmed() {
     let server = server().await;
     let session = server.api.session("alice-in-app", "sandbox").await;
     let (account, uri) = finished_by(&server, "alice", &server.api.link(&session, "sandbox").await).await;
@@ -53,7 +53,7 @@ async fn a_connection_counts_once_its_user_is_confirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_was_sent_to_somebody_else_connects_nobody() {
+async fn a_link_that_was_sent_to_another_user_connects_no_account() {
     let server = server().await;
     let session = server.api.session("mallory", "sandbox").await;
     // Mallory sends her link to Bob, who goes the whole way.
@@ -82,7 +82,7 @@ async fn an_unconfirmed_connection_ends_and_its_code_is_erased() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn session_uris_that_are_nobodys_answer_alike() {
+async fn unknown_session_uris_get_the_same_response() {
     let server = server().await;
     let session = server.api.session("u", "sandbox").await;
     let (_, uri) = finished_by(&server, "alice", &server.api.link(&session, "sandbox").await).await;
@@ -156,7 +156,7 @@ fn parked(server: &TestServer) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_confirmation_goes_with_its_account_and_with_its_auth_config() {
+async fn a_pending_confirmation_is_deleted_with_its_account_and_with_its_auth_config() {
     let server = server().await;
     for of_config in [false, true] {
         let session = server.api.session("u", "sandbox").await;
@@ -180,7 +180,7 @@ async fn what_waits_for_confirmation_goes_with_its_account_and_with_its_auth_con
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn starting_again_ends_what_an_earlier_run_left_waiting() {
+async fn a_new_link_ends_an_earlier_pending_confirmation() {
     let server = server().await;
     let session = server.api.session("u", "sandbox").await;
     let link = server.api.link(&session, "sandbox").await;

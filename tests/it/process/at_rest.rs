@@ -52,7 +52,7 @@ fn sealed(database: &Connection, account: &str) -> Option<Vec<u8>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_credential_moved_to_another_row_is_of_no_use() {
+async fn a_credential_moved_to_another_row_cannot_be_opened() {
     let server = TestServer::start().await;
     let (alices, alice) = connected(&server.api, "alice").await;
     let (bobs, bob) = connected(&server.api, "bob").await;
@@ -89,7 +89,7 @@ async fn a_credential_moved_to_another_row_is_of_no_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_is_rewritten_for_somebody_else_is_of_no_use() {
+async fn a_credential_in_a_row_rewritten_for_another_user_cannot_be_opened() {
     let server = TestServer::start().await;
     let (alices, alice) = connected(&server.api, "alice").await;
     let config = server.api.get(&format!("/connected_accounts/{alice}")).await.expect(200)["auth_config"]["id"].clone();
@@ -127,7 +127,7 @@ async fn a_row_that_is_rewritten_for_somebody_else_is_of_no_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_and_what_is_shared_belong_to_their_toolkit_and_to_each_other() {
+async fn a_client_and_its_shared_fields_are_bound_to_their_toolkit_and_to_each_other() {
     let server = TestServer::start().await;
     let body = json!({ "toolkit": { "slug": "sandbox" }, "auth_config": { "type": "use_custom_auth", "authScheme": "OAUTH2",
         "credentials": { "client_id": "test", "client_secret": "a-secret" } } });
@@ -167,7 +167,7 @@ async fn one_damaged_credential_does_not_hide_the_other_accounts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_secret_moved_to_another_auth_config_is_of_no_use() {
+async fn a_client_secret_moved_to_another_auth_config_cannot_be_opened() {
     let server = TestServer::start().await;
     let mut configs = Vec::new();
     for secret in ["sandbox-secret-of-one", "sandbox-secret-of-other"] {

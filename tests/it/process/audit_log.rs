@@ -60,7 +60,7 @@ async fn serve_and_stop(folder: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_killed_while_it_seals_leaves_a_log_that_the_next_one_seals_on() {
+async fn a_server_killed_while_it_seals_leaves_a_log_that_the_next_one_continues() {
     for place in ["after_audit_batch", "before_audit_head"] {
         let folder = tempfile::tempdir().unwrap();
         prepare(folder.path());

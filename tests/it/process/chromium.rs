@@ -162,7 +162,7 @@ async fn through_django_oauth_toolkit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_browser_has_begun_is_finished_there_and_the_link_begins_anew_elsewhere() {
+async fn an_attempt_finishes_in_its_browser_and_another_browser_begins_a_new_one() {
     let server = TestServer::start().await;
     let session = server.api.session("user-1", "sandbox").await;
     let made = link(&server.api, &session, "sandbox", None).await;

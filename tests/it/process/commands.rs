@@ -172,7 +172,7 @@ fn the_queue_of_jobs_is_shown_without_the_master_key() {
 }
 
 #[test]
-fn commands_that_cannot_do_their_work_say_so_and_fail() {
+fn commands_that_fail_print_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
     let made = json(folder.path(), &["project", "create", "One"]);

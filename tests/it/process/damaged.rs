@@ -8,7 +8,7 @@ use crate::support::process::Dev;
 use crate::support::wait::until;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_cut_short_answers_503_and_ends_nothing() {
+async fn a_truncated_database_is_503_and_does_not_end_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let mut dev = Dev::start(folder.path(), &["--log", "off"]);
     let database = folder.path().join("switchboard.db");

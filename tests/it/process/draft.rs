@@ -47,7 +47,7 @@ fn new(arguments: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draft_keeps_all_that_the_metadata_says() {
+async fn a_draft_has_all_supported_metadata() {
     let provider = Provider::oidc(&[]);
     let issuer = provider.text("issuer").to_owned();
     let text = new(&["--issuer", &issuer]);
@@ -138,7 +138,7 @@ async fn a_file_drafted_from_an_mcp_server_registers_a_client_and_connects() {
 }
 
 #[test]
-fn an_mcp_server_and_an_issuer_are_not_one() {
+fn a_draft_needs_either_an_mcp_server_or_an_issuer() {
     for arguments in
         [&["toolkit", "new"][..], &["toolkit", "new", "--issuer", "https://a.example", "--mcp", "https://a.example"]]
     {
@@ -150,7 +150,7 @@ fn an_mcp_server_and_an_issuer_are_not_one() {
 }
 
 #[test]
-fn an_address_without_metadata_is_named_with_what_was_tried() {
+fn an_address_without_metadata_is_reported_with_the_tried_urls() {
     let (code, _, said) = run(&["toolkit", "new", "--issuer", "http://127.0.0.1:9", "--allow-egress", "127.0.0.1"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("http://127.0.0.1:9/.well-known/openid-configuration"), "{said}");

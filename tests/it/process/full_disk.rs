@@ -50,7 +50,7 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_costs_no_token_and_needs_no_restart() {
+async fn a_full_disk_loses_no_token_and_needs_no_restart() {
     let Some(disk) = SmallDisk::mount() else {
         eprintln!("skipped: mounting a tmpfs is not permitted here");
         return;

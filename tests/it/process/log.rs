@@ -35,7 +35,7 @@ fn start(folder: &Path, provider: &Provider, log: Stdio) -> Dev {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_cannot_be_written_costs_no_answer_and_no_rotated_token() {
+async fn an_unwritable_log_loses_no_response_and_no_rotated_token() {
     for log in [closed, full] {
         let provider = Provider::mock(&["--access-ttl", "3"]);
         let folder = tempfile::tempdir().unwrap();
@@ -62,7 +62,7 @@ async fn a_log_that_cannot_be_written_costs_no_answer_and_no_rotated_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_of_the_log_that_stands_still_stops_nobody_and_learns_what_it_missed() {
+async fn a_stalled_log_reader_blocks_no_request_and_gets_the_number_of_lost_lines() {
     let folder = tempfile::tempdir().unwrap();
     let (mut reader, writer) = std::io::pipe().unwrap();
     let metrics = own_address();
@@ -102,7 +102,7 @@ async fn a_reader_of_the_log_that_stands_still_stops_nobody_and_learns_what_it_m
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_ends_although_the_reader_of_its_log_stands_still() {
+async fn a_server_stops_although_its_log_reader_is_stalled() {
     let folder = tempfile::tempdir().unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
     let mut dev = Dev::start_on("127.0.0.1:0", folder.path(), &["--log", "trace"], writer);
@@ -183,7 +183,7 @@ async fn one_request_can_be_followed_through_its_steps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_of_file_sizes_is_a_full_disk_and_no_end() {
+async fn a_file_size_limit_acts_like_a_full_disk_and_does_not_end_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let log = std::fs::File::create(folder.path().join("log")).unwrap();
     // In blocks of 512 bytes: 1 MiB, for the log as well.
@@ -201,7 +201,7 @@ async fn a_limit_of_file_sizes_is_a_full_disk_and_no_end() {
 }
 
 #[test]
-fn an_answer_that_nobody_takes_is_an_error_and_no_panic() {
+fn output_that_cannot_be_written_is_an_error_and_not_a_panic() {
     for (stdout, arguments) in [(closed(), &["config", "print"][..]), (full(), &["config", "print"])] {
         let output = Command::new(PROGRAM).args(arguments).stdout(stdout).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();

@@ -137,7 +137,7 @@ fn told(name: &str, times: &[Duration]) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes two minutes and wants a machine of its own"]
-async fn lists_of_two_hundred_thousand_accounts_hold_up_nobody() {
+async fn lists_of_two_hundred_thousand_accounts_delay_no_other_project() {
     let world = world().await;
     let [_, alone] = world.measure_for(TIME).await;
     told("calls with nothing beside them", &alone);
@@ -168,7 +168,7 @@ async fn lists_of_two_hundred_thousand_accounts_hold_up_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a minute and wants a machine of its own"]
-async fn a_project_deleted_beside_a_million_links_stalls_nobody() {
+async fn deleting_a_project_beside_a_million_links_delays_no_other_project() {
     let world = world().await;
     let database = world.database();
     let project = &world.noisy_project;

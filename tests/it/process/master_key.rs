@@ -53,14 +53,14 @@ fn is_refused(data: &Path, says: &str) {
 }
 
 #[test]
-fn a_database_that_was_cut_to_nothing_is_not_taken_for_a_new_one() {
+fn a_database_truncated_to_zero_bytes_is_not_treated_as_new() {
     let data = data_with_a_project();
     fs::write(data.path().join("switchboard.db"), "").unwrap();
     is_refused(data.path(), "has 0 bytes, and there is a master key");
 }
 
 #[test]
-fn a_key_that_sealed_here_and_is_gone_from_the_file_is_told_at_the_start() {
+fn a_missing_earlier_master_key_is_reported_at_start() {
     let (data, other) = (data_with_a_project(), data_with_a_project());
     let key = data.path().join("master.key");
     let own = fs::read_to_string(&key).unwrap();

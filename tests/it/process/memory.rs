@@ -43,7 +43,7 @@ fn most_resident(dev: &Dev) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn large_answers_that_nobody_reads_end_no_process() {
+async fn large_unread_responses_do_not_end_the_process() {
     let upstream = Upstream::start().await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join("toolkits/up")).unwrap();

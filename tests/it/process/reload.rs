@@ -34,7 +34,7 @@ fn log(path: &Path) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edited_file_counts_without_a_restart_and_a_broken_one_does_not() {
+async fn an_edited_file_is_loaded_without_a_restart_and_a_broken_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let toolkits = folder.path().join("toolkits");
     let path = toolkits.join("weather/toolkit.toml");

@@ -31,7 +31,7 @@ fn set(database: &Connection, table: &str, column: &str, key: (&str, &str), seal
 
 /// Everything that can be sealed goes on working.
 #[tokio::test(flavor = "multi_thread")]
-async fn data_of_an_earlier_program_goes_on_working() {
+async fn data_of_an_earlier_version_still_works() {
     let server = TestServer::start().await;
     let (app, project) = (&server.app, server.project_id.as_str());
     let (session, account) = connected(&server.api, "alice").await;
@@ -182,7 +182,7 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
 
 /// A token that waited in a file for the database is stored, and works.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_spooled_credential_of_an_earlier_program_is_stored() {
+async fn a_spooled_credential_of_an_earlier_version_is_stored() {
     let server = TestServer::start().await;
     let (session, account) = connected(&server.api, "alice").await;
     let row = server.app.core.store.account(&server.project_id, &account.as_str().into()).await.unwrap().unwrap();
@@ -249,7 +249,7 @@ async fn assert_all_open(data: &Path, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_in_the_middle_it_goes_on_at_the_next_start() {
+async fn an_interrupted_reseal_continues_at_the_next_start() {
     const COUNT: usize = 5_000;
     let folder = tempfile::tempdir().unwrap();
     folder_with(folder.path(), COUNT).await;
@@ -266,7 +266,7 @@ async fn killed_in_the_middle_it_goes_on_at_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn several_servers_may_do_it_at_once() {
+async fn several_servers_may_reseal_at_once() {
     const COUNT: usize = 5_000;
     let folder = tempfile::tempdir().unwrap();
     folder_with(folder.path(), COUNT).await;
@@ -281,7 +281,7 @@ async fn several_servers_may_do_it_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_puts_an_old_value_back() {
+async fn an_old_value_that_is_written_back_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     folder_with(data, 1).await;
@@ -332,7 +332,7 @@ async fn nobody_puts_an_old_value_back() {
 /// --no-capture`, with `ACCOUNTS=` for another number; the figure is in bench/README.md.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes"]
-async fn a_million_accounts_are_sealed_anew() {
+async fn a_million_accounts_are_resealed() {
     let count = std::env::var("ACCOUNTS").map_or(1_000_000, |count| count.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     folder_with(folder.path(), count).await;

@@ -195,7 +195,7 @@ async fn flags_win_over_variables_and_variables_over_the_file() {
 
 /// Compose files and charts pass on variables that nobody has set, and lists with blanks in them.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_variable_is_as_good_as_none_for_every_setting() {
+async fn an_empty_variable_counts_as_unset_for_every_setting() {
     let folder = tempfile::tempdir().unwrap();
     let (code, help, _) = run(&["serve", "--help"]);
     assert_eq!(code, Some(0));

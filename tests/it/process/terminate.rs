@@ -47,7 +47,7 @@ async fn up_to_the_callback(api: &Api, session: &str) -> (String, Browser, Strin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_under_load_answers_what_was_accepted_and_stores_what_was_bought() {
+async fn sigterm_under_load_finishes_accepted_requests_and_stores_new_tokens() {
     let provider = Provider::mock(&[]);
     let folder = tempfile::tempdir().unwrap();
     let listen = own_address();

@@ -176,7 +176,7 @@ fn a_signed_assertion_is_shown_in_words() {
 }
 
 #[test]
-fn a_file_with_a_mistake_is_told_what_is_wrong_and_where() {
+fn a_mistake_in_a_file_is_reported_with_its_location() {
     let entered = "[api_key]\nfields = [{ name = \"generic_api_key\", display_name = \"Key\", secret = true, pattern = \"k-[0-9]{8}\" }]\napply = [{ header = \"X-Key\", value = \"{generic_api_key}\" }]\n\n[identity]";
     let cases: [(String, &[&str], &str); 10] = [
         // A host that nobody gave the credential to.
@@ -441,7 +441,7 @@ const OTHERS: [(&str, &str, &[&str]); 13] = [
 ];
 
 #[test]
-fn every_scheme_is_played() {
+fn every_scheme_is_simulated() {
     let (head, _) = PLAIN.split_once("[oauth2]").unwrap();
     let mut wrong = Vec::new();
     for (scheme, table, expected) in OTHERS {

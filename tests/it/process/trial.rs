@@ -153,7 +153,7 @@ async fn an_edit_of_the_file_begins_another_round() {
 }
 
 #[test]
-fn what_cannot_be_tried_is_said() {
+fn a_trial_that_is_not_possible_is_refused_with_the_reason() {
     for (arguments, says) in [
         (&["toolkit", "try", "github", "--listen", "0.0.0.0:0"][..], "--listen"),
         (&["toolkit", "try", "github", "--scheme", "SAML"], "github has no SAML"),

@@ -33,7 +33,7 @@ fn kept_alive() -> Layer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_due_is_refreshed_once_without_anybody() {
+async fn a_due_account_is_refreshed_once_without_a_call() {
     let provider = Provider::mock(&["--access-ttl", "7200"]);
     let server = TestServer::builder().toolkit("tk", &provider.toolkit("tk", "")).layer(kept_alive()).start().await;
     let auth_config = provider.auth_config(&server.api, "tk").await;
@@ -57,7 +57,7 @@ async fn what_is_due_is_refreshed_once_without_anybody() {
 
 /// R39: five minutes before the end, and up to as much again earlier by chance.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_lives_an_hour_is_due_five_to_ten_minutes_before_its_end() {
+async fn a_token_of_one_hour_is_due_five_to_ten_minutes_before_it_expires() {
     let provider = Provider::mock(&[]);
     let server = TestServer::builder().toolkit("tk", &provider.toolkit("tk", "")).start().await;
     let auth_config = provider.auth_config(&server.api, "tk").await;
@@ -72,7 +72,7 @@ async fn what_lives_an_hour_is_due_five_to_ten_minutes_before_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_cannot_be_refreshed_keeps_no_other_waiting() {
+async fn an_account_that_cannot_be_refreshed_does_not_delay_others() {
     let provider = Provider::mock(&["--access-ttl", "7200"]);
     let server = TestServer::builder().toolkit("tk", &provider.toolkit("tk", "")).layer(kept_alive()).start().await;
     let auth_config = provider.auth_config(&server.api, "tk").await;
@@ -96,7 +96,7 @@ async fn one_that_cannot_be_refreshed_keeps_no_other_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_tenants_server_that_is_down_keeps_no_other_waiting() {
+async fn a_tenant_s_server_that_is_down_does_not_delay_others() {
     let (well, ill) = (Provider::mock(&["--access-ttl", "7200"]), Provider::mock(&["--access-ttl", "7200"]));
     // The address of the token endpoint is the account's own.
     let token = format!("token_url = \"{}\"", well.text("token_endpoint"));

@@ -34,7 +34,7 @@ fn left_early_and_late(early: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_leaves_during_a_refresh_loses_no_rotated_token() {
+async fn a_caller_that_disconnects_during_a_refresh_loses_no_rotated_token() {
     let mut chance = Chance::new();
     let provider = Provider::oidc(&[]);
     let connected = Connected::at(&provider, "").await;
@@ -70,7 +70,7 @@ async fn whoever_leaves_during_a_refresh_loses_no_rotated_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_leaves_during_the_callback_is_connected_all_the_same() {
+async fn a_browser_that_disconnects_during_the_callback_is_still_connected() {
     let mut chance = Chance::new();
     let provider = Provider::oidc(&[]);
     let connected = Connected::at(&provider, "").await;

@@ -47,7 +47,7 @@ async fn a_failing_provider_is_not_asked_again_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_still_lives_is_used_while_the_provider_fails() {
+async fn a_valid_token_is_used_while_the_provider_fails() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     provider.fault(&json!({ "path": "/token", "status": 500, "body": "{}" })).await;
@@ -58,7 +58,7 @@ async fn a_token_that_still_lives_is_used_while_the_provider_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_refresh_token_expires_the_account_once() {
+async fn an_invalid_refresh_token_expires_the_account_once() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     connected.expire();
@@ -76,7 +76,7 @@ async fn a_dead_refresh_token_expires_the_account_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_client_secret_is_no_fault_of_the_account() {
+async fn a_wrong_client_secret_does_not_end_the_account() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     connected.expire();
@@ -93,7 +93,7 @@ async fn a_wrong_client_secret_is_no_fault_of_the_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refusals_that_nobody_understands_end_the_account_after_five() {
+async fn five_unclassified_refusals_end_the_account() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     connected.expire();
@@ -112,7 +112,7 @@ async fn refusals_that_nobody_understands_end_the_account_after_five() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_without_a_refresh_token_keeps_the_old_one() {
+async fn a_response_without_a_refresh_token_keeps_the_old_one() {
     let provider = Provider::oidc(&["--no-rotate"]);
     let connected = Connected::at(&provider, "").await;
     for refreshes in 1..=3 {
@@ -123,7 +123,7 @@ async fn an_answer_without_a_refresh_token_keeps_the_old_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_answer_is_followed_by_one_try_and_a_reason() {
+async fn a_lost_response_is_followed_by_one_try_and_a_reason() {
     let provider = Provider::oidc(&[]);
     let connected = Connected::at(&provider, "").await;
     connected.expire();
@@ -141,7 +141,7 @@ async fn a_lost_answer_is_followed_by_one_try_and_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_answer_of_a_provider_that_does_not_rotate_is_survived() {
+async fn a_lost_response_of_a_provider_that_does_not_rotate_keeps_the_account() {
     let provider = Provider::oidc(&["--no-rotate"]);
     let connected = Connected::at(&provider, "").await;
     connected.expire();
@@ -153,7 +153,7 @@ async fn a_lost_answer_of_a_provider_that_does_not_rotate_is_survived() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_token_does_not_wait_long_to_hear_of_its_end() {
+async fn a_slow_introspection_delays_a_new_token_only_briefly() {
     let provider = Provider::oidc(&[]);
     let url = provider.text("introspection_endpoint");
     let more = format!("expiry = \"introspection\"\nexpires_in = 60\nintrospection_url = \"{url}\"");

@@ -88,7 +88,7 @@ fn answer(headers: &Value, body: &[u8]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotating_account_survives_every_dress_of_an_answer() {
+async fn a_rotating_account_survives_every_form_of_a_response() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     for (number, dress) in dresses().iter().enumerate() {
@@ -100,7 +100,7 @@ async fn a_rotating_account_survives_every_dress_of_an_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_buys_its_tokens_in_every_dress() {
+async fn a_code_gets_its_tokens_from_every_form_of_a_response() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     for (number, dress) in dresses().iter().enumerate() {
@@ -112,7 +112,7 @@ async fn a_code_buys_its_tokens_in_every_dress() {
 
 /// Lenient in form alone.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_else_is_read_leniently() {
+async fn only_the_form_of_token_responses_is_read_leniently() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     let bomb = gzip(&format!("{{\"access_token\":\"a\",\"x\":\"{}\"}}", " ".repeat(1 << 20)));
@@ -143,7 +143,7 @@ async fn nothing_else_is_read_leniently() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_read_is_kept_for_a_week_and_deleted_with_its_account() {
+async fn an_unreadable_response_is_kept_for_a_week_and_deleted_with_its_account() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     let server = &connected.server;
@@ -207,7 +207,7 @@ async fn what_cannot_be_read_is_kept_for_a_week_and_deleted_with_its_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kept_answer_of_a_code_is_written_to_a_file_of_its_reader() {
+async fn a_kept_response_of_a_code_is_written_to_a_private_file() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     let server = &connected.server;

@@ -28,7 +28,7 @@ fn refusals() -> Vec<(Value, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_grants_pause_nobody_else() {
+async fn refused_grants_pause_no_other_account() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "refresh = \"stable\"").await;
     let api = &connected.server.api;
@@ -58,7 +58,7 @@ async fn dead_grants_pause_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_grant_ends_its_account_in_the_end() {
+async fn a_grant_that_is_refused_five_times_ends_its_account() {
     for (refusal, words) in refusals() {
         let provider = Provider::mock(&[]);
         let connected = Connected::at(&provider, "refresh = \"stable\"").await;
@@ -81,7 +81,7 @@ async fn a_dead_grant_ends_its_account_in_the_end() {
 
 /// A host that nobody can speak TLS with is down for everybody, as one is that nobody can connect to.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_cannot_be_reached_is_left_alone() {
+async fn an_unreachable_host_is_paused_for_all_accounts() {
     let provider = Provider::mock(&[]);
     let host = provider.origin().replace("http://", "https://");
     let connected = Connected::at(&provider, &format!("refresh_url = \"{host}/token\"")).await;

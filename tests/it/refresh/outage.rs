@@ -84,7 +84,7 @@ fn a_rotated_token_outlives_the_process_that_could_not_store_it() {
 
 /// Whether a newer token waits in a file is not known: the old refresh token stays at home.
 #[test]
-fn a_spool_that_cannot_be_looked_into_is_not_an_empty_one() {
+fn an_unreadable_spool_is_not_treated_as_empty() {
     let runtime = Runtime::new().unwrap();
     let provider = Provider::oidc(&[]);
     let connected = runtime.block_on(Connected::at(&provider, ""));

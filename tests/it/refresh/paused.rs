@@ -64,7 +64,7 @@ async fn a_paused_refresh_overwrites_nothing_at_a_provider_with_a_grace_period()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_paused_refresh_brings_home_to_an_account_that_ended_is_revoked() {
+async fn tokens_of_a_paused_refresh_are_revoked_if_the_account_has_ended() {
     let provider = Provider::mock(&[]);
     let connected = Connected::revocable(&provider, "").await;
     let other = second_server(&connected.server).await;

@@ -135,7 +135,7 @@ fn token(answer: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_accounts_outlive_ten_minutes_of_errors() {
+async fn fifty_accounts_survive_ten_minutes_of_errors() {
     let crowd = Crowd::gather().await;
     let slow = token(json!({ "status": 503, "body": "busy", "delay_ms": 2_000, "times": ACCOUNTS }));
     for fault in [
@@ -150,7 +150,7 @@ async fn fifty_accounts_outlive_ten_minutes_of_errors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_accounts_leave_a_provider_alone_that_asks_for_it() {
+async fn fifty_accounts_respect_retry_after() {
     let crowd = Crowd::gather().await;
     let limited = |wait: &str| token(json!({ "status": 429, "body": "", "headers": { "retry-after": wait } }));
     crowd.outlives(&limited("120"), Duration::from_mins(2)).await;

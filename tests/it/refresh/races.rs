@@ -88,7 +88,7 @@ async fn an_account_deleted_during_its_refresh_stays_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_switched_off_during_its_refresh_keeps_the_new_token() {
+async fn an_account_disabled_during_its_refresh_keeps_the_new_token() {
     let provider = Provider::oidc(&[]);
     let connected = Connected::at(&provider, "").await;
     connected.expire();

@@ -21,7 +21,7 @@ async fn send(connected: &Connected, method: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_renewed_once_and_the_call_succeeds() {
+async fn a_refused_token_is_refreshed_once_and_the_call_succeeds() {
     let provider = Provider::oidc(&["--access-ttl", "3600"]);
     let more = "authorization_parameters = { prompt = \"consent\" }";
     let connected = Connected::at(&provider, more).await;
@@ -40,7 +40,7 @@ async fn it_is_renewed_once_and_the_call_succeeds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_may_have_done_something_is_not_repeated() {
+async fn a_request_with_possible_effects_is_not_repeated() {
     let provider = Provider::oidc(&["--access-ttl", "3600"]);
     let connected = Connected::at(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
     connected.server.clock.advance(Duration::from_mins(2));
@@ -51,7 +51,7 @@ async fn a_request_that_may_have_done_something_is_not_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn callers_that_are_refused_at_once_share_one_renewal() {
+async fn concurrent_refused_calls_share_one_refresh() {
     let provider = Provider::oidc(&["--access-ttl", "3600"]);
     let connected = Connected::at(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
     connected.server.clock.advance(Duration::from_mins(2));
@@ -69,7 +69,7 @@ async fn callers_that_are_refused_at_once_share_one_renewal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_end_at_the_provider_is_told_to_the_caller() {
+async fn a_grant_that_ended_at_the_provider_is_reported_to_the_caller() {
     let provider = Provider::oidc(&["--access-ttl", "3600"]);
     let connected = Connected::at(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
     connected.server.clock.advance(Duration::from_mins(2));

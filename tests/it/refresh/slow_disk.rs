@@ -27,7 +27,7 @@ fn asks_while_the_disk_is_slow(pipe: PathBuf, authority: String) -> thread::Join
 
 /// The one thread that serves would stand still with the file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_spool_that_cannot_be_read_yet_holds_up_one_account_alone() {
+async fn a_slow_spool_file_delays_only_its_account() {
     let provider = Provider::oidc(&[]);
     let connected = Connected::at(&provider, "").await;
     let app = &connected.server.app;

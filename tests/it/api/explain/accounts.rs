@@ -10,7 +10,7 @@ use crate::support::browser::Browser;
 use crate::support::providers::Provider;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failing_refreshes_are_told_until_they_succeed() {
+async fn failed_refreshes_are_reported_until_one_succeeds() {
     let world = World::at(Provider::mock(&[])).await;
     let link = world.connected().await;
     // The token lives still: it is used, and the trouble is told.
@@ -46,7 +46,7 @@ async fn failing_refreshes_are_told_until_they_succeed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_grant_that_ended_has_a_cause_and_a_way_back() {
+async fn an_ended_grant_has_a_cause_and_a_fix() {
     let world = World::at(Provider::mock(&[])).await;
     let link = world.connected().await;
     world.advance();
@@ -86,7 +86,7 @@ async fn a_grant_that_ended_has_a_cause_and_a_way_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_answer_is_told_before_and_after_it_ends_the_account() {
+async fn a_lost_response_is_reported_before_and_after_it_ends_the_account() {
     let world = World::at(Provider::oidc(&[])).await;
     let link = world.connected().await;
     world.advance();
@@ -102,7 +102,7 @@ async fn a_lost_answer_is_told_before_and_after_it_ends_the_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_of_account_and_auth_config_are_told() {
+async fn changes_of_account_and_auth_config_are_reported() {
     let (server, _upstream) = with_upstream().await;
     let api = &server.api;
     let config = auth_config(api, "up", "API_KEY").await;

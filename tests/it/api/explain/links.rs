@@ -8,7 +8,7 @@ use crate::support::browser::Browser;
 use crate::support::providers::Provider;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_is_told_from_its_link_to_its_token() {
+async fn the_timeline_of_a_connection_reaches_from_its_link_to_its_token() {
     let world = World::at(Provider::oidc(&[])).await;
     let link = world.link().await;
     let offered = world.explain(&link).await;
@@ -73,7 +73,7 @@ async fn a_connection_is_told_from_its_link_to_its_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_says_no_is_quoted() {
+async fn a_denial_is_explained_with_the_provider_s_words() {
     let world = World::at(Provider::oidc(&["--form-login"])).await;
     let link = world.link().await;
     let mut browser = Browser::new("alice");
@@ -134,7 +134,7 @@ async fn a_token_exchange_that_fails_shows_the_provider_s_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_that_nobody_finishes_are_told_apart() {
+async fn unopened_and_unfinished_links_have_different_codes() {
     let world = World::at(Provider::mock(&[])).await;
     let (unopened, left) = (world.link().await, world.link().await);
     press(&mut Browser::new("alice"), &left.page).await;

@@ -5,7 +5,7 @@ use super::{Case, prove};
 const P: Case = Case::PLAIN;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_without_anybody() {
+async fn tokens_without_a_user() {
     let key: &'static str = include_str!("service_account.pem");
     let key_file: &'static str = serde_json::json!({
         "client_email": "robot@example.iam.example.com", "private_key_id": "kid-1", "private_key": key,
