@@ -1,5 +1,5 @@
 // oauth2-mock-server (npm) as a lenient test upstream: it takes any client and any redirect URI, keeps no refresh
-// tokens, logs everybody in. Its use is in faults, which the front injects. See README.md.
+// tokens, logs every user in. Its use is in faults, which the front injects. See README.md.
 import { OAuth2Server } from 'oauth2-mock-server';
 import { randomUUID } from 'node:crypto';
 import { RedirectUris, readOptions, serve } from './front.mjs';

@@ -219,7 +219,7 @@ class Provider:
         self.server = Server(Validator(state, options, public_key), options.callback_confirmed)
 
     def __call__(self, environ, start_response):
-        # The target as it was sent: a server that decodes and encodes it anew computes another signature.
+        # The target as it was sent: a server that decodes and encodes it again computes another signature.
         target = environ["REQUEST_URI"]
         body = environ["wsgi.input"].read().decode("latin-1")
         method = environ["REQUEST_METHOD"]

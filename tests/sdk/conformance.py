@@ -741,7 +741,7 @@ def _():
     assert made.is_composio_managed is False
     shown = composio.auth_configs.get(made.id).model_dump()
     assert shown["credentials"]["client_id"] == "client-of-ours" and secret not in str(shown), shown
-    # Nobody can connect with it, and later links would take the newest.
+    # No user can connect with it, and later links would take the newest.
     composio.auth_configs.delete(made.id)
 
 

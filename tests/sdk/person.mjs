@@ -45,7 +45,7 @@ export class Person {
     for (let step = 0; step < 25; step++) {
       if (answer.status >= 300 && answer.status < 400) {
         url = new URL(answer.location, url);
-        // Where an application waits; nobody listens there.
+        // Where an application waits; no server listens there.
         if (url.hostname === 'app.example') return url;
         answer = await this.send('GET', url);
         continue;

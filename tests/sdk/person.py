@@ -42,7 +42,7 @@ class Person:
         for _ in range(25):
             if 300 <= status < 400:
                 url = urljoin(url, location)
-                # Where an application waits; nobody listens there.
+                # Where an application waits; no server listens there.
                 if urlsplit(url).hostname == "app.example":
                     return url
                 status, location, page = self.send("GET", url)

@@ -232,7 +232,7 @@ impl Statement {
 ///   change of its row or a lock statement. Lock statements come in the order project, auth config, account, link,
 ///   revocation.
 /// - **Deadlocks.** Writes lock rows in other orders, too. An engine that ends a unit for a deadlock applies it again:
-///   nothing of it was written, and a unit is data that no one has to compute anew.
+///   nothing of it was written, and a unit is data that need not be computed again.
 #[derive(Clone, Debug, Default)]
 pub struct Unit {
     pub(crate) statements: Vec<Statement>,

@@ -220,7 +220,7 @@ async fn a_working_account_keeps_its_token_until_it_has_a_new_one() {
     let url = text(&first, "redirect_url");
     Browser::new("alice").submit(&format!("{url}/reject"), &[]).await;
     assert_eq!((works().await, server.api.status(&account).await), (json!("alice"), "ACTIVE".to_owned()));
-    // Somebody else says yes: their account does not take the place of this one.
+    // Another user consents: their account does not replace this one.
     let version = async || {
         server
             .app

@@ -102,7 +102,7 @@ async fn the_older_creation_imports_a_credential_at_once() {
     let session = api.session("u1", "up").await;
     proxy(api, &session, &json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "GET" })).await.expect(200);
     assert!(upstream.only().to_ascii_lowercase().contains(&format!("authorization: key {KEY}")));
-    // Without the key there is nothing to connect with, and nobody to ask.
+    // Without the key there is nothing to connect with, and no user to ask.
     for state in [Value::Null, json!({ "authScheme": "API_KEY", "val": {} })] {
         let body = json!({ "auth_config": { "id": config }, "connection": { "user_id": "u1", "state": state } });
         let error =

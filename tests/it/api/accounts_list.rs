@@ -80,7 +80,7 @@ async fn accounts_are_found_by_every_filter_and_their_combinations() {
     }
 }
 
-/// A filter that is misspelt and ignored would list everybody's accounts.
+/// If a misspelt filter were ignored, the list would have the accounts of all users.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parameter_that_an_operation_does_not_know_is_refused_with_the_nearest_known_one() {
     let server = TestServer::start().await;
@@ -116,7 +116,7 @@ async fn a_parameter_that_an_operation_does_not_know_is_refused_with_the_nearest
         let said = error["errors"][0].as_str().unwrap();
         assert!(said.starts_with(&format!("Error in query.{line}")), "{path}: {said}");
     }
-    // A key is asked for first: nobody else learns what there is.
+    // The key is checked first: a caller without one learns nothing.
     let stranger = Api { key: "ak_wrong".to_owned(), ..server.api.clone() };
     stranger.get("/connected_accounts?user_id=u1").await.expect_error(401, "HTTP_Unauthorized");
 }
@@ -313,7 +313,7 @@ async fn one_bad_row_fails_no_list() {
         assert_eq!(found, expected, "{query}");
     }
     assert_eq!(ids(&api.get("/auth_configs").await.expect(200)), [world.configs[0].clone()]);
-    // Whoever asks for the row itself is not told that it is not there.
+    // A request for the row itself does not get a 404.
     for id in [&world.accounts[4], &world.accounts[3]] {
         let error = api.get(&format!("/connected_accounts/{id}")).await.expect_error(500, "stored_row_unreadable");
         assert!(text(&error, "message").starts_with("A stored row cannot be read: "), "{error}");
@@ -360,7 +360,7 @@ async fn a_bad_cursor_or_limit_or_word_is_a_400_that_names_it() {
         ("/auth_configs?show_disabled=1", "show_disabled"),
         ("/toolkits?managed_by=me", "managed_by"),
         ("/toolkits?sort_by=age", "sort_by"),
-        // A list of owners that turned out empty must not mean everybody's.
+        // An empty list of owners must not mean all owners.
         ("/connected_accounts?user_ids=", "user_ids"),
         ("/connected_accounts?user_ids=,", "user_ids"),
         ("/connected_accounts?auth_config_ids=", "auth_config_ids"),

@@ -1,4 +1,4 @@
-//! Whoever finds a key ends it, without a key, and learns nothing (R60).
+//! A person who finds a key can revoke it, without another key, and learns nothing (R60).
 
 use rusqlite::Connection;
 use serde_json::{Value, json};

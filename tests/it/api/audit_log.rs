@@ -1,5 +1,5 @@
-//! The audit log's segments: whatever somebody who can write to the database does to sealed events,
-//! or to the segments, is found (R92).
+//! The audit log's segments: every change that a writer of the database makes to sealed events,
+//! or to the segments, is detected (R92).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::support::http::Api;
 use crate::support::server::TestServer;
 use switchboard_types::{AuditAction, AuditOutcome};
 
-/// A connection of somebody who can write to the file, and takes the triggers away first.
+/// A connection of an attacker who can write to the file, and removes the triggers first.
 pub fn attacker(database: &Path) -> Connection {
     let connection = Connection::open(database).unwrap();
     connection.busy_timeout(Duration::from_secs(5)).unwrap();

@@ -153,7 +153,7 @@ async fn a_large_range_is_deleted_in_batches_and_an_interrupted_deletion_is_fini
     assert_eq!(kinds(&check(&next).await), [Kind::Inserted]);
 }
 
-/// What is dropped cannot be had back: a clock that somebody set wrongly must not decide alone.
+/// Deleted events cannot be restored, so a wrong clock alone must not delete them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_jumps_ahead_deletes_nothing_for_a_long_time() {
     let server = three_days(2).await;

@@ -1,4 +1,4 @@
-//! What a stranger can hold of a server (R83): heads, bodies, idle connections, answers that nobody reads
+//! Which resources a client without a key can occupy (R83): heads, bodies, idle connections, unread responses
 //! and connections themselves have limits. The tests that wait for a limit take as long as it is.
 
 use std::net::SocketAddr;
@@ -149,7 +149,7 @@ async fn an_address_at_its_connection_limit_still_gets_health_checks() {
     for path in ["/livez", "/readyz"] {
         assert_eq!(status(&ask(2, &server, path).await), 200, "{path}");
     }
-    // One that may ask for health only and asks nothing ends soon, and many of them keep nobody out.
+    // A connection for health checks that sends nothing ends soon, and many of them block no other client.
     let started = Instant::now();
     let mut silent = Vec::new();
     for _ in 0..40 {

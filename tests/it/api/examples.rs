@@ -1,7 +1,7 @@
 //! The examples of the reference are answers of this server: each is driven against it, with ids,
 //! times and tokens made equal, and compared with the recorded one.
 //!
-//! `UPDATE_EXAMPLES=1 cargo test -p switchboard --test it api::examples` writes them anew; a new
+//! `UPDATE_EXAMPLES=1 cargo test -p switchboard --test it api::examples` writes them again; a new
 //! operation gets a step here and a name in `src/api/openapi/examples.rs`.
 
 use std::collections::BTreeMap;
@@ -367,7 +367,7 @@ fn body_of(body: Value) -> Step<'static> {
     Step { body: Some(body), ..Step::default() }
 }
 
-/// The user agrees at the provider; where the browser goes then. (The app itself is nobody's.)
+/// The user agrees at the provider; where the browser goes then. (The app itself does not exist.)
 async fn finish(link: &Value) -> url::Url {
     let url = text(&link["redirect_url"]);
     Browser::new("alice").follow(&url, |url| url.host_str() == Some("app.example.com")).await.url

@@ -193,7 +193,7 @@ pub async fn accounts(api: &Api) -> i64 {
     api.get("/connected_accounts?account_type=ALL").await.expect(200)["total_items"].as_i64().unwrap()
 }
 
-/// An id that is well-formed and nobody's.
+/// An id that is well-formed and unknown.
 pub fn unknown(kind: Kind) -> String {
     kind.mint(switchboard::time::Clock::now(&switchboard::time::SystemClock), &SystemEntropy)
 }
@@ -210,7 +210,7 @@ pub fn sql(database: &Path, statement: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// A path with an id that is nobody's wherever one stands.
+/// A path with an unknown id in each place of an id.
 pub fn filled(path: &str) -> String {
     let parts = path.split('/').map(|part| if part.starts_with('{') { "trs_LX9uJKBinWWr" } else { part });
     parts.collect::<Vec<&str>>().join("/")

@@ -1,5 +1,5 @@
-//! Two projects, each with everything: an id of the other answers exactly as one that nobody has,
-//! wherever it stands, and changes nothing there (R63); inside a project no user gets another's
+//! Two projects, each with everything: an id of the other gets exactly the response of an unknown id,
+//! in every place, and changes nothing there (R63); inside a project no user gets another's
 //! account (R64).
 
 use serde_json::{Value, json};

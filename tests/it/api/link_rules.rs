@@ -22,7 +22,7 @@ async fn an_unknown_toolkit_is_4305_in_the_published_words() {
     let session = any_session(&server.api, "u").await;
     let (long, cut) = ("x".repeat(300), format!("{}…", "x".repeat(64)));
     let as_it_came = ["nope", "NOPE", "github/../gmail", "gïthub", "github ", " ", "gmail,github"];
-    // Nothing in a message moves the cursor of whoever reads it in a terminal.
+    // No text in a message moves the cursor of a terminal.
     let harmless = [("\u{0}", " "), ("a\u{1b}[2J", "a [2J"), (long.as_str(), cut.as_str())];
     for (slug, shown) in as_it_came.map(|slug| (slug, slug)).into_iter().chain(harmless) {
         let error = link(&server.api, &session, &json!({ "toolkit": slug }))
@@ -92,7 +92,7 @@ async fn an_alias_is_unique_per_user_and_toolkit() {
         assert_eq!(error["code"], 600);
         assert_eq!(error["message"], "Alias \"Work \"A\"\" is already in use by another connection for this entity");
     };
-    // Nobody has opened the link: INITIALIZING counts as well.
+    // The link is not opened yet: INITIALIZING counts as well.
     clash(link(api, &session, &body).await);
     let account = finish(api, &first, &[("generic_api_key", KEY)]).await;
     clash(link(api, &any_session(api, "u").await, &body).await);

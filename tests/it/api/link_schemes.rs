@@ -43,7 +43,7 @@ fn mixed() -> String {
     )
 }
 
-/// Whether a scheme asks the project for something before anybody can connect.
+/// Whether the project must set something up before users can connect with a scheme.
 fn needs_preparation(toolkit: &Toolkit, scheme: Scheme) -> bool {
     matches!(scheme, Scheme::OAuth2 | Scheme::OAuth1) || !toolkit.developer_fields(scheme).is_empty()
 }
@@ -63,7 +63,7 @@ async fn the_first_link_of_every_built_in_toolkit_works_if_any_of_its_schemes_ca
             needs_nothing += 1;
             continue;
         }
-        // Nobody is asked for a service's key file in place of their own account.
+        // Users are not asked for a service's key file instead of their own account.
         let services = [Scheme::S2sOAuth2, Scheme::GoogleServiceAccount, Scheme::ServiceAccount];
         let offered = schemes.iter().filter(|scheme| **scheme == schemes[0] || !services.contains(scheme));
         let Some(first) = offered.copied().find(|scheme| !needs_preparation(toolkit, *scheme)) else {
@@ -135,7 +135,7 @@ async fn each_link_warns_of_a_second_auth_config() {
         message.contains(&format!("{newer} (API_KEY)")) && message.contains(&format!("{older} (BASIC)")),
         "{message}"
     );
-    // Whoever says which one is meant is told nothing.
+    // A call that names the auth config gets no warning.
     let named = link(api, &session, &json!({ "toolkit": "sandbox", "auth_scheme": "BASIC" })).await.expect(201);
     assert_eq!((made_with(api, &named).await.0, warned(&named)), (older.clone(), vec![]));
     let body = json!({ "user_id": "u", "auth_configs": { "sandbox": older } });
@@ -172,7 +172,7 @@ async fn an_impossible_scheme_is_refused_with_a_fix() {
     assert_eq!(accounts(api).await, 0);
     let made = link(api, &session, &json!({ "toolkit": "mixed" })).await.expect(201);
     assert_eq!((made_with(api, &made).await.1.as_str(), warned(&made)), ("API_KEY", vec!["OTHER_SCHEME".to_owned()]));
-    // What somebody switched off is not made anew.
+    // A disabled auth config is not created again.
     let id = text(&made, "auth_config_id");
     api.call("PATCH", &format!("/auth_configs/{id}/DISABLED"), "").await.expect(200);
     link(api, &session, &json!({ "toolkit": "mixed", "auth_scheme": "API_KEY" }))
@@ -206,7 +206,7 @@ async fn with_choose_the_user_selects_a_scheme_before_entering_values() {
     let account = text(&made, "connected_account_id");
     assert_eq!(api.status(&account).await, "INITIALIZING");
 
-    // He chooses, thinks better of it, and chooses again.
+    // The user chooses, goes back, and chooses again.
     let chosen = async |browser: &mut Browser, scheme: &str| {
         let reply = browser.submit(&url, &[("auth_scheme", scheme)]).await;
         assert_eq!(reply.status, 303, "{}", reply.text());
@@ -222,7 +222,7 @@ async fn with_choose_the_user_selects_a_scheme_before_entering_values() {
     assert_eq!(reply.status, 303, "{}", reply.text());
     let read = api.get(&format!("/connected_accounts/{account}")).await.expect(200);
     assert_eq!((&read["status"], &read["auth_config"]["auth_scheme"]), (&json!("ACTIVE"), &json!("API_KEY")));
-    // What is connected stays as it is: its own browser sees that it is, and nobody chooses any more.
+    // The connected account stays unchanged: its browser shows success, and no other choice is possible.
     assert_eq!(browser.submit(&url, &[("auth_scheme", "BASIC")]).await.status, 200);
     assert_eq!(Browser::new("bob").submit(&url, &[("auth_scheme", "BASIC")]).await.status, 410);
     let read = api.get(&format!("/connected_accounts/{account}")).await.expect(200);

@@ -1,4 +1,4 @@
-//! `/openapi.json` and `/docs`: public, complete, and without anything of anybody.
+//! `/openapi.json` and `/docs`: public, complete, and without data of a project.
 
 use std::collections::BTreeSet;
 

@@ -30,7 +30,7 @@ async fn a_panic_ends_no_connection_and_no_job() {
     assert_eq!(error["message"], json!(format!("The background job {job} does not run")));
     server.api.get("/toolkits").await.expect(200);
     within(Duration::from_mins(1), "all jobs again", async || ready().await.status == 200).await;
-    // They do what they are for: a link that nobody opens ends.
+    // They still work: a link that is not opened expires.
     let session = server.api.session("user-1", "sandbox").await;
     let link = server.api.link(&session, "sandbox").await;
     let account = link["connected_account_id"].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! A project is emptied in batches, to the end, in the way that was asked for, whoever does it.
+//! A project is emptied in batches, completely, with the requested options, by any server.
 
 use serde_json::json;
 

@@ -222,7 +222,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Some servers and networks compress although nobody asked for it.
+/// Some servers and networks compress although the request does not ask for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_compressed_response_is_decompressed_within_the_usual_limit() {
     let world = world().await;

@@ -219,7 +219,7 @@ async fn no_form_of_the_credential_is_returned_in_headers_or_body() {
     );
 }
 
-/// Who somebody is, is no secret: what the provider says of it reaches the caller as it was said.
+/// An identity is not a secret: the caller gets the provider's text about it unchanged.
 #[tokio::test(flavor = "multi_thread")]
 async fn user_names_and_json_keys_are_not_redacted() {
     let upstream = Upstream::start().await;

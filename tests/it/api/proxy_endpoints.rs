@@ -142,7 +142,7 @@ async fn valid_endpoints_are_sent_unchanged() {
     }
 }
 
-/// A site that the user chose stands in the base path: whoever has the endpoint cannot choose another.
+/// The site that the user chose is in the base path: an endpoint cannot select another.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_absolute_endpoint_reaches_the_paths_that_the_file_names_and_no_others() {
     let upstream = Upstream::start().await;

@@ -1,5 +1,5 @@
-//! Rate limits (R86) and the client's address behind proxies (R82): who is counted together, what
-//! the answer says of it, and that nobody is locked out by somebody else.
+//! Rate limits (R86) and the client's address behind proxies (R82): which requests are counted together,
+//! what the response says about it, and that no client is locked out by another.
 
 use std::time::Duration;
 
@@ -251,7 +251,7 @@ async fn forwarded_headers_of_an_untrusted_peer_change_no_count() {
     ] {
         assert_eq!(bad_key(&server, headers).await, 429, "{headers:?}");
     }
-    // Nor does anybody else's allowance shrink.
+    // Nor does the allowance of others shrink.
     server.clock.advance(Duration::from_mins(1));
     assert_eq!(bad_key(&server, &[]).await, 401);
 }

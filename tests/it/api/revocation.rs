@@ -169,7 +169,7 @@ async fn an_auth_config_with_many_accounts_is_deleted_completely() {
     let (_, account) = connect_key(&server.api, "u", "up").await;
     let config =
         text(&server.api.get(&format!("/connected_accounts/{account}")).await.expect(200)["auth_config"], "id");
-    // Copies, whose credentials nobody can read any more; an API key needs no reading to be forgotten.
+    // Copies, whose credentials cannot be read any more; an API key can be deleted without reading it.
     let copies = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250)
         INSERT INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status, word_id,
           account_type, params, credential_sealed, created_at, updated_at)
@@ -310,7 +310,7 @@ async fn two_servers_on_one_database_ask_the_provider_once() {
     assert_eq!(upstream.take().len(), 24);
 }
 
-/// A second server, which offers `rv` to no project any more: its old tokens are revoked all the same.
+/// A second server, which offers `rv` to no project any more: its old tokens are still revoked.
 async fn reopened(first: &TestServer) -> Api {
     let client = ManagedClient {
         client_id: "test".to_owned(),

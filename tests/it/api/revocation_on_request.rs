@@ -14,7 +14,7 @@ use crate::support::process::run;
 use crate::support::server::TestServer;
 
 pub async fn revoke(api: &Api, account: &str) -> Reply {
-    // As the SDKs send it: no body, and sometimes a content type all the same.
+    // As the SDKs send it: no body, but sometimes a content type.
     api.call("POST", &format!("/connected_accounts/{account}/revoke"), "").await
 }
 

@@ -1,4 +1,4 @@
-//! A secret goes only where it was given for: whoever changes the host alone, or names one for somebody else's secret,
+//! A secret goes only where it was given for: a change of the host alone, or a host for another owner's secret,
 //! is refused, on every path (R43).
 
 use std::time::Duration;
@@ -149,7 +149,7 @@ async fn a_shared_key_requires_its_host_among_the_shared_fields() {
     assert_eq!(read(api, &config).await["shared_connection_fields"], json!({}));
 
     let config = key_config(api, json!({ "site": GOOD, "generic_api_key": "shared-canary" })).await;
-    // Nobody names another place for it: not a link, not an import, not a visitor.
+    // No caller can name another place for it: not with a link, not with an import, not as a visitor.
     for val in [json!({ "site": EVIL }), json!({ "area": "admin" })] {
         let name = val.as_object().unwrap().keys().next().unwrap().clone();
         assert_names(

@@ -157,7 +157,7 @@ async fn merged_blocks_keep_the_fields_that_are_not_named() {
     let at = "/config/multi_account";
     let got = outcome(&server.api, &json!({}), &json!({ "multi_account": { "enable": true } }), at).await;
     assert_eq!(got, json!({ "enable": true }));
-    // And a block that was switched off is set up anew.
+    // And a disabled block is set up again.
     let change = json!({ "multi_account": { "max_accounts_per_toolkit": 2, "enable": true } });
     let got = outcome(&server.api, &json!({ "multi_account": { "enable": false } }), &change, at).await;
     assert_eq!(got, json!({ "enable": true, "max_accounts_per_toolkit": 2 }));

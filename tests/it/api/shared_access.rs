@@ -80,7 +80,7 @@ async fn the_truth_table_holds_on_every_path_and_for_sessions_that_were_open_bef
                     reply.expect_error(400, "ToolRouterV2_SharedConnectionNotAccessible");
                 }
             }
-            // Without a pin it takes no part, whoever is admitted.
+            // Without a pin it is not used, even by admitted users.
             upstream.take();
             proxy(api, &free[user], &call).await.expect_error(404, "ToolRouterV2_NoActiveConnection");
             assert!(upstream.take().is_empty());

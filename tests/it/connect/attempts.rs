@@ -20,7 +20,7 @@ fn initiated(reason: Option<&str>) -> (String, Option<String>) {
     ("INITIATED".to_owned(), reason.map(ToOwned::to_owned))
 }
 
-/// A denial of the mock provider, which asks nobody.
+/// A denial of the mock provider, which asks no user.
 fn denied(callback: &str) -> String {
     with_parameter(&with_parameter(callback, "code", None), "error", Some("access_denied"))
 }
@@ -163,7 +163,7 @@ async fn after_a_denial_the_user_can_try_again_if_the_app_was_not_informed() {
     let callback = deny(&mut browser, &provider).await;
     expect_page(&browser.get(&callback).await, 200, "denied");
     let (status, reason) = state(&server.api, &link.account).await;
-    assert_eq!(status, "INITIATED", "whoever waits for it waits on");
+    assert_eq!(status, "INITIATED", "a program that waits for it continues to wait");
     assert!(reason.unwrap().starts_with("access_denied"));
     let told = server.api.get(&format!("/connected_accounts/{}/explain", link.account)).await.expect(200);
     assert_eq!(told["code"], "access_denied", "{told}");
@@ -215,7 +215,7 @@ async fn a_sixth_attempt_replaces_the_oldest_that_has_not_returned() {
     let (first, to_first) = &mut begun[0];
     expect_page(&first.get(to_first).await, 400, "invalid");
     assert_eq!(token_requests(&config).await.len(), 0);
-    // Whoever came back has no place any more, and takes nobody's.
+    // An attempt that returned has no place any more, and takes none from others.
     let (second, to_second) = &mut begun[1];
     expect_page(&second.get(&denied(to_second)).await, 200, "denied");
     server.clock.advance(Duration::from_millis(5));
@@ -301,7 +301,7 @@ async fn back_and_reload_after_success_say_that_it_is_connected_to_the_browser_t
         }
         expect_page(&press(&mut browser, &link.page).await, 200, "success");
         assert_eq!(token_requests(&config).await.len(), before);
-        // Nobody else learns it.
+        // Other browsers do not learn it.
         let mut stranger = Browser::new("bob");
         expect_page(&stranger.get(&callback).await, 400, "invalid");
         expect_page(&stranger.get(&link.page).await, 410, "used");

@@ -26,12 +26,12 @@ async fn a_callback_in_another_browser_is_refused_and_the_right_one_can_still_fi
     forger.set_cookie(&server.url, &name, "AAAAAAAAAAAAAAAAAAAAAAAAAAA");
     let mut empty = Browser::new("bob");
     empty.set_cookie(&server.url, &name, "");
-    // Somebody who began the same link in a browser of his own, and goes on with the other attempt.
+    // A user who began the same link in their own browser, and continues with the other attempt.
     let mut second = Browser::new("bob");
     let pressed = press(&mut second, &link.page).await;
     let seconds = pressed.header("set-cookie").unwrap().split(';').next().unwrap().split_once('=').unwrap().1;
     second.set_cookie(&server.url, &name, seconds);
-    // Somebody with a flow of their own, whose cookie goes by this attempt's name.
+    // A user with their own flow, whose cookie has the name of this attempt.
     let own_link = offer(&server.api, "mock").await;
     let mut colleague = Browser::new("bob");
     let pressed = press(&mut colleague, &own_link.page).await;

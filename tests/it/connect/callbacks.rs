@@ -29,7 +29,7 @@ async fn a_replayed_callback_does_nothing() {
         let other_code = with_parameter(&callback, "code", Some("another"));
         let denied = with_parameter(&callback, "error", Some("access_denied"));
         for url in [&callback, &other_code, &denied] {
-            // The browser that connected is told so; anybody else learns nothing.
+            // The browser that connected sees that; any other learns nothing.
             expect_page(&thief.get(url).await, 200, "success");
             expect_page(&Browser::new("bob").get(url).await, 400, "invalid");
         }

@@ -63,7 +63,7 @@ async fn a_code_is_sent_once_and_the_next_one_with_the_other_method() {
     connect(&server.api, "user-2", "tk").await;
     connect(&server.api, "user-3", "tk").await;
     assert_eq!(ways(&provider.token_requests().await), ["post", "basic", "basic"]);
-    // It is stored, not only known to this process; and nobody has to see it.
+    // It is stored, not only known to this process, and not shown to users.
     let after_a_restart = second_server(&server).await;
     provider.admit(&format!("{}/toolkits/auth/callback/{id}", after_a_restart.base)).await;
     let (session, _) = connect(&after_a_restart, "user-4", "tk").await;

@@ -234,7 +234,7 @@ async fn the_code_is_shown_only_to_the_browser_that_began() {
     assert!(!stranger.text().contains("WDJB"), "{}", stranger.text());
     let (front, _) = page.rsplit_once('/').unwrap();
     assert_eq!(browser.get(&format!("{front}/la_unknown")).await.status, 404);
-    // No callback finishes it: nobody comes back.
+    // No callback finishes it: no browser comes back.
     let id = auth_config_id(&world).await;
     let state = page.rsplit_once('/').unwrap().1;
     for answer in ["code=x", "error=access_denied"] {

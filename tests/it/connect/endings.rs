@@ -291,7 +291,7 @@ async fn a_used_link_cannot_be_used_again() {
         expect_page(&page, 410, "used");
         assert!(page.header("set-cookie").is_none());
     }
-    // Whoever connected learns that it is too late to say no.
+    // The user who connected sees that it is too late to reject the link.
     expect_page(&browser.submit(&format!("{}/reject", link.page), &[]).await, 200, "success");
     assert_eq!(server.api.status(&link.account).await, "ACTIVE");
 }

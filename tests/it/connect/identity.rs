@@ -1,4 +1,4 @@
-//! Who an account is: shown, expected, and not exchanged for somebody else.
+//! Who an account is: shown, expected, and not replaced by another.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ async fn a_link_for_one_account_refuses_another_and_revokes_its_tokens() {
     ] {
         let link = link_for(&server, &session, expected.clone()).await;
         let page = follow("bob", &link).await;
-        // Whoever signed in reads as whom, and nobody reads who was expected.
+        // The page shows which account signed in, and never which one was expected.
         assert!(page.contains("as bob@sandbox.example,") && page.contains("Try with another account"), "{page}");
         assert!(!page.to_lowercase().contains("alice") && !page.contains("It said"), "{expected}: {page}");
         let account = link["connected_account_id"].as_str().unwrap();
@@ -60,7 +60,7 @@ async fn a_link_for_one_account_refuses_another_and_revokes_its_tokens() {
     }
 }
 
-/// Nor in the audit log, which nobody can clean, nor in what the app is sent.
+/// Nor in the audit log, which cannot be cleaned, nor in the redirect to the app.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_e_mail_address_is_disclosed_and_the_identity_is_deleted_with_the_account() {
     let server = TestServer::start().await;
@@ -134,7 +134,7 @@ async fn a_connection_changes_its_account_only_if_that_is_allowed() {
         server.app.core.store.apply(switchboard_store::Unit::new().with(statement)).await.unwrap();
     };
     expire().await;
-    // However often it is tried: an account that is over still belongs to whom it belonged.
+    // At every try: an ended account still belongs to the same account at the provider.
     for _ in 0..2 {
         let again = server.api.post(&format!("{path}/refresh"), &json!({})).await.expect(200);
         let page = follow("bob", &again).await;

@@ -168,7 +168,7 @@ async fn of_many_keys_that_are_sent_at_once_one_connects() {
     for (_, page) in late {
         expect_page(&page, 410, "used");
     }
-    // Whoever is told so sent the key that the account has; a second click may be told, too.
+    // Only senders of the stored key see success; a second click may see it, too.
     let answer = server.api.proxy_get(&link.session, "sandbox", "/me").await.expect(200);
     let kept = format!("sandbox_{}_key", answer["data"]["username"].as_str().unwrap());
     assert!(done.iter().all(|(key, _)| *key == kept), "{kept}");

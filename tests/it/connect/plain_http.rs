@@ -65,7 +65,7 @@ fn files_cannot_name_another_host_with_http() {
     assert!(is_taken(&file, &[&host]));
     assert!(!is_taken(&file, &[]));
     assert!(!is_taken(&file, &["localhost", "localhost:1", "gitlab.corp"]), "the port counts");
-    // The host of a variable is whatever somebody enters, also where the value that the check fills in is named.
+    // A visitor enters the host of a variable, even if the value that the check fills in is allowed.
     let fields = "[oauth2]\nfields = [{ name = \"site\", display_name = \"Site\", format = \"dns_label\" }]";
     let token_url = format!("token_url = \"{}\"", provider.text("token_endpoint").replace("127.0.0.1", "localhost"));
     let open = file.replace("[oauth2]", fields).replace(&token_url, "token_url = \"http://{site}.corp/token\"");

@@ -44,7 +44,7 @@ impl Reach {
         Self { provider, server, configs }
     }
 
-    /// Connects a user of ours, who is somebody in a team at the provider: the account.
+    /// Connects a user of ours, who is a person in a team at the provider: the account.
     async fn connect(&self, toolkit: usize, user: &str, who: (&str, &str)) -> String {
         let slug = ["mail", "files"][toolkit];
         let session = self.server.api.session(user, slug).await;
@@ -129,7 +129,7 @@ async fn a_grant_spans_all_toolkits_of_a_client() {
     let files = reach.connect(1, "ada", ("u1", "T1")).await;
     let ben = reach.connect(0, "ben", ("u2", "T1")).await;
     assert_eq!(outcome(&reach.delete(&mail).await), ("kept", &json!([])));
-    // Another person in the same workspace has a grant of his own. One request ends all of its tokens.
+    // Another person in the same workspace has their own grant. One request ends all of its tokens.
     assert_eq!(outcome(&reach.delete(&ben).await), ("revoked", &json!(["refresh_token"])));
     assert_eq!(outcome(&reach.delete(&files).await), ("revoked", &json!(["refresh_token"])));
     let sent = reach.revocations().await;
@@ -174,7 +174,7 @@ async fn without_a_reach_each_token_is_revoked_separately() {
     assert!(sent[0].contains("RT-ada-0"), "{sent:?}");
 }
 
-/// Where nobody can tell which installation an account is of, it is left alone while any other may be of it.
+/// If the installation of an account is unknown, it is not revoked while another account may belong to it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_without_an_identity_is_not_revoked_while_others_exist() {
     let reach = Reach::start("revocation_reach = \"grant\"").await;
@@ -184,7 +184,7 @@ async fn an_account_without_an_identity_is_not_revoked_while_others_exist() {
     assert_eq!(outcome(&reach.delete(&known).await), ("revoked", &json!(["refresh_token"])));
 }
 
-/// Some providers keep so many tokens of one user alive and no more: that is said before somebody wonders.
+/// Some providers limit the number of tokens of one user: `explain` warns of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_connections_of_one_person_are_reported() {
     let reach = Reach::start("token_limit = 2").await;

@@ -52,7 +52,7 @@ async fn a_redirect_uri_of_one_provider_is_not_accepted_for_another() {
         let path = format!("/auth_configs/{made}");
         api.call("PATCH", &path, body.to_string()).await.expect_error(400, "AuthConfig_BadRequest");
     }
-    // Codes of the same provider go to one server, whoever asked for them.
+    // Codes of the same provider go to one server, for every auth config.
     auth_config(&other, "good", Some(FORWARDER)).await.expect(201);
     // And when the one that has it is gone, it is free.
     auth_config(&other, "evil", Some("https://app.test/other")).await.expect(201);
@@ -66,7 +66,7 @@ async fn auth_configs_that_require_the_issuer_may_share_a_redirect_uri() {
     auth_config(&server.api, "evil", Some(FORWARDER)).await.expect(201);
 }
 
-/// Whoever shared one before this was refused: nobody is sent anywhere, and `explain` says why.
+/// Auth configs that shared one before this was refused: no user is redirected, and `explain` says why.
 #[tokio::test(flavor = "multi_thread")]
 async fn existing_auth_configs_with_a_shared_redirect_uri_redirect_no_user_and_say_why() {
     let server = server("").await;

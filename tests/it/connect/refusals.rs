@@ -39,7 +39,7 @@ async fn without_registered_callback_urls_a_page_names_the_host_first() {
         assert!(html.contains(&format!("status={status}&amp;connected_account_id=")), "{html}");
         expect_page(&Browser::new("bob").get(&to).await, 200, "closed");
     }
-    // The visitor's own machine is nobody's to name.
+    // For the visitor's own machine, no page names the host.
     let local = json!({ "callback_url": "http://localhost:3000/cb" });
     let link = offer_with(&server.api, "user-1", "sandbox", &local).await;
     let mut browser = Browser::new("alice");

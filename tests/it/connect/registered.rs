@@ -1,5 +1,5 @@
 //! The redirect URI that a provider wants before it gives a client: known before there is an auth config, the
-//! same for all auth configs of a toolkit where that is safe, and of no use for anybody else.
+//! same for all auth configs of a toolkit where that is safe, and unusable for any other toolkit.
 
 use serde_json::{Value, json};
 use switchboard::app::ManagedClient;
@@ -158,7 +158,7 @@ async fn a_name_of_one_provider_cannot_be_used_for_another() {
         expect_page(&browser.get(landing.url.as_str()).await, 400, "invalid");
         assert_eq!(state(&other, &link.account).await.1.as_deref(), Some("context_mismatch"), "{name}");
     }
-    // Nor with what was stored before this was refused: nobody is sent anywhere, and `explain` says why.
+    // Nor with data that was stored before this was refused: no user is redirected, and `explain` says why.
     for taken in [&good_uri, &callback(&server, &good), &chosen] {
         sql(
             &server,

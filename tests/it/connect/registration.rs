@@ -1,5 +1,5 @@
-//! Clients that register themselves (RFC 7591): what the provider answers stands, and a client that it
-//! forgot is registered anew. There is always a way back.
+//! Clients that register themselves (RFC 7591): the provider's response is authoritative, and a client that it
+//! no longer knows is registered again. Its accounts can always be connected again.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl World {
         Self { provider, server, config }
     }
 
-    /// From now on, whoever registers gets this.
+    /// From now on, every registration gets this response.
     async fn registers(&self, client: &Value) {
         self.provider.heal().await;
         self.provider.fault(&json!({ "path": "/register", "status": 201, "body": client.to_string() })).await;
@@ -90,7 +90,7 @@ async fn a_forgotten_client_is_registered_again_and_the_old_one_keeps_its_accoun
     assert_eq!(world.registrations().await, 2);
     assert!(world.last_token_request().await["body"].as_str().unwrap().contains("client_id=client-2"));
 
-    // Had the provider not forgotten it after all, nobody has lost anything.
+    // If the provider knows the old client after all, no account is lost.
     world.server.clock.advance(Duration::from_hours(1));
     world.server.api.proxy_get(&session, "tk", "/api/me").await.expect(200);
     assert!(world.last_token_request().await["body"].as_str().unwrap().contains("client_id=client-1"));

@@ -134,7 +134,7 @@ async fn oauth_1_is_bound_to_its_browser_and_may_be_denied() {
     assert_eq!(stranger.status, 403, "{}", stranger.text());
     let shown = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
     assert_eq!(shown["status"], "INITIATED", "{shown}");
-    // Clients that check answers demand them; what they would hold is nobody's business.
+    // Clients that validate responses require these members; their values stay hidden.
     for name in ["oauth_token", "oauth_token_secret"] {
         assert_eq!(shown["state"]["val"][name], "REDACTED", "{shown}");
     }
@@ -189,7 +189,7 @@ authorization_parameters = {{ prompt = "consent" }}
     server.api.delete(&format!("/connected_accounts/{account}")).await.expect(200);
 }
 
-/// The first link makes the auth config. Its client is its own, although nobody of the project made it.
+/// The first link makes the auth config. Its client is its own, although the project did not create it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_registers_or_describes_itself_needs_no_auth_config() {
     let provider = Provider::oidc(&[]);
@@ -324,7 +324,7 @@ scopes = ["openid"]
     let started = browser.submit(url, &[("action", "continue"), ("issuer", "https://evil.example.com")]).await;
     assert_eq!(started.status, 303, "{}", started.text());
     assert!(started.header("location").unwrap().starts_with(ISSUER), "{:?}", started.headers);
-    // Nor does whoever may make links, without the secret.
+    // Nor can a caller who may create links, without the secret.
     let known = json!({ "authScheme": "OAUTH2", "val": { "issuer": "https://evil.example.com" } });
     let body = json!({ "auth_config_id": id, "user_id": "user-2", "connection_data": known });
     server.api.post("/connected_accounts/link", &body).await.expect_error(400, "HTTP_BadRequest");
@@ -334,7 +334,7 @@ scopes = ["openid"]
 async fn metadata_of_another_issuer_is_refused() {
     let provider = Provider::oidc(&[]);
     let port = provider.origin().rsplit_once(':').unwrap().1.to_owned();
-    // The same server under another name says that it is somebody else.
+    // The same server under another name has metadata of another issuer.
     let rest = format!(
         "[oauth2]\ndiscovery_url = \"http://127.0.0.1:{port}/other/.well-known/openid-configuration\"\nscopes = [\"openid\"]"
     );

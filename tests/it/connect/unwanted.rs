@@ -113,7 +113,7 @@ async fn a_second_click_finds_the_account_connected() {
     let link = world.link().await;
     let mut browser = Browser::new("ann");
     let question = asked(&mut browser, &link).await;
-    // Whoever is second to ask the provider gets nothing that could be used.
+    // The second request to the provider gets no usable response.
     let slow = json!({ "path": "/sites", "status": 200, "body": SITES, "delay_ms": 300, "times": 1 });
     world.plays(json!([slow, { "path": "/sites", "status": 500, "times": 1 }])).await;
     let mut again = browser.clone();
@@ -202,7 +202,7 @@ async fn a_working_account_keeps_its_grant() {
     world.server.clock.advance(Duration::from_mins(11));
     world.is_settled().await;
     assert_eq!(world.revocations().await, 0, "nobody chose");
-    // Nobody knows who signed in: it may be the one whose account it is.
+    // It is unknown who signed in: it may be the owner of the account.
     let question = asked(&mut Browser::new("ann"), &again().await).await;
     world.plays(json!({ "path": "/who", "status": 500, "times": 1 })).await;
     let mut browser = Browser::new("ann");
@@ -219,7 +219,7 @@ async fn a_working_account_keeps_its_grant() {
     world.is_settled().await;
     assert_eq!(world.revocations().await, 0, "nobody knows who it was");
     assert_eq!(api.status(account).await, "ACTIVE");
-    // Somebody else signed in, whose tokens nobody needs.
+    // Another person signed in, whose tokens are not needed.
     let link = again().await;
     let mut browser = Browser::new("bob");
     let question = asked(&mut browser, &link).await;
@@ -227,7 +227,7 @@ async fn a_working_account_keeps_its_grant() {
     let refused = browser.submit(&question, &[("choice", "s1")]).await;
     expect_page(&refused, 409, "failed");
     world.is_given_back("somebody else").await;
-    // Somebody else who has an account here: at some providers all tokens of a grant end together.
+    // Another person who has an account here: at some providers all tokens of a grant end together.
     world.plays(json!({ "path": "/who", "status": 200, "body": r#"{"id":"bob"}"#, "times": 1 })).await;
     let theirs = world.link().await;
     let mut browser = Browser::new("bob");

@@ -1,4 +1,4 @@
-//! What a thief of the database file, or somebody who can write to it, gets: nothing that was
+//! What an attacker gets who has the database file, or can write to it: nothing that was
 //! deleted (R75), and no use of another row's credential (R70).
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A database file that cannot be read is an error of whoever asked, and not the end of the process: no
+//! A database file that cannot be read is an error of the request, and not the end of the process: no
 //! page of it is mapped into memory, where a read that fails is a signal.
 
 use std::fs::OpenOptions;

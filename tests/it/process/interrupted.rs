@@ -129,8 +129,8 @@ impl Interrupted {
         assert_eq!(self.provider.grants("refresh_token").await, 2, "one more try, and never a loop");
     }
 
-    /// The same without anybody who calls: the server looks after the account by itself, as soon as the
-    /// lease of the dead is over, which is within the grace period.
+    /// The same without a call: the server refreshes the account by itself, as soon as the lease of
+    /// the killed server is over, which is within the grace period.
     async fn recovers_alone(self) {
         within(PATIENCE, "another try", async || self.provider.grants("refresh_token").await > 1).await;
         self.goes_on().await;

@@ -76,7 +76,7 @@ impl Client {
         self.api.http.try_send("DELETE", &url, &headers, "").await.ok()
     }
 
-    /// One kind of work for ever, or until the server is gone.
+    /// One kind of work, repeated until the server is gone.
     async fn work(self, kind: usize) -> Option<()> {
         let note = |write: &dyn Fn(&mut Ledger)| write(&mut self.ledger.lock().unwrap());
         loop {

@@ -18,7 +18,7 @@ use crate::support::process::{Dev, PROGRAM, own_address, run};
 fn data_with_a_project() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     Dev::start(folder.path(), &[]).kill();
-    // All of it in the database file: whoever closes a log of changes last may move it there.
+    // All of it in the database file: the last process that closes the write-ahead log may move it there.
     let database = open(&folder.path().join("switchboard.db"));
     database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     folder

@@ -1,4 +1,4 @@
-//! Looks for secrets in bytes, in whatever form somebody may have written them.
+//! Searches for secrets in bytes, in every form in which they may be written.
 
 use std::path::Path;
 

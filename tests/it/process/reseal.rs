@@ -1,5 +1,5 @@
-//! Data of a program that bound secrets to less: it is sealed anew before anything is served, once; afterwards what is
-//! sealed in the old way is refused (R70).
+//! Data of a version that bound secrets to less: it is resealed once, before anything is served; afterwards values
+//! that are sealed in the old way are refused (R70).
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -197,7 +197,7 @@ async fn a_spooled_credential_of_an_earlier_version_is_stored() {
     std::fs::create_dir_all(&spool).unwrap();
     let file = spool.join(format!("{account}-{}.json", row.refresh_fence));
     std::fs::write(&file, spooled("sandbox_bob_key").to_string()).unwrap();
-    // Whoever can write files, and has an old value, does not get it into its row: the markers stand.
+    // An attacker who can write files, and has an old value, cannot put it into its row: the markers prevent it.
     let api = second_server(&server).await;
     assert_eq!(api.proxy_get(&session, "sandbox", "/me").await.expect(200)["data"]["username"], "alice");
     assert!(file.exists());
@@ -291,7 +291,7 @@ async fn an_old_value_that_is_written_back_is_refused() {
         .unwrap();
     app_on(data).await.unwrap();
     let project: String = database.query_row("SELECT id FROM projects", [], |row| row.get(0)).unwrap();
-    // An earlier value comes back, and its row is given to somebody else.
+    // An earlier value is written back, and its row is changed to another user.
     let sql = "UPDATE connected_accounts SET credential_sealed = ?1, user_id = 'mallory' WHERE id = 'ca_old_0000000'";
     let put_back = || assert_eq!(database.execute(sql, [&old]).unwrap(), 1);
     let is_refused = async || {

@@ -193,7 +193,7 @@ async fn flags_win_over_variables_and_variables_over_the_file() {
     }
 }
 
-/// Compose files and charts pass on variables that nobody has set, and lists with blanks in them.
+/// Compose files and charts pass on variables that are not set, and lists with blanks in them.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_variable_counts_as_unset_for_every_setting() {
     let folder = tempfile::tempdir().unwrap();

@@ -50,7 +50,7 @@ async fn a_server_that_was_stopped_past_its_lease_overwrites_nothing() {
     });
     until("the first request", async || provider.grants("refresh_token").await == 1).await;
     is_asked.store(true, Ordering::SeqCst);
-    // Stopped while it writes, it would hold up everybody: that is another story.
+    // If it were stopped during a write, it would block all writers, which is not tested here.
     until("a stop between two writes", async || {
         signal(&first, "-STOP");
         let made = other.post("/tool_router/session", &json!({ "user_id": "user-2" })).await;

@@ -60,7 +60,7 @@ fn key_file() -> PathBuf {
     root().join("tests/it/connect/quirks/service_account.pem")
 }
 
-/// What nobody can make up for a scheme, as arguments.
+/// Values of a scheme that cannot be made up, as arguments.
 fn settings(toolkit: &switchboard_catalog::Toolkit, scheme: Scheme, key: &Path, account: &Path) -> Vec<String> {
     let fields = toolkit.scheme_fields(scheme);
     let documents = fields.iter().filter(|field| field.format == FieldFormat::Document);
@@ -179,7 +179,7 @@ fn a_signed_assertion_is_shown_in_words() {
 fn a_mistake_in_a_file_is_reported_with_its_location() {
     let entered = "[api_key]\nfields = [{ name = \"generic_api_key\", display_name = \"Key\", secret = true, pattern = \"k-[0-9]{8}\" }]\napply = [{ header = \"X-Key\", value = \"{generic_api_key}\" }]\n\n[identity]";
     let cases: [(String, &[&str], &str); 10] = [
-        // A host that nobody gave the credential to.
+        // A host that may not get the credential.
         (
             with("{ url = \"/me\" }", "{ url = \"https://www.played.example/me\" }"),
             &[],
@@ -217,7 +217,7 @@ fn a_mistake_in_a_file_is_reported_with_its_location() {
             &[],
             "Revocation: it names no token of the account; see [oauth2.revoke]",
         ),
-        // What nobody can make up.
+        // Values that cannot be made up.
         (with("[identity]", entered), &["--scheme", "API_KEY"], "--set generic_api_key=VALUE (Key)"),
         (
             with("[identity]", entered),

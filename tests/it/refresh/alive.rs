@@ -1,4 +1,4 @@
-//! Accounts that nobody uses stay alive: the service refreshes them before they end.
+//! Unused accounts stay valid: the service refreshes their tokens before they expire.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

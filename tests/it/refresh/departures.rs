@@ -118,7 +118,7 @@ async fn leaves_a_callback(api: Api, user: String, after: Duration) -> Departure
     let is_callback = |url: &url::Url| url.path().contains("/toolkits/auth/callback/");
     let callback = browser.follow(link["redirect_url"].as_str().unwrap(), is_callback).await.url;
     let is_early = timeout(after, browser.get(callback.as_str())).await.is_err();
-    // Whoever left before the server heard of it is connected by this.
+    // If the browser left before the server got its request, this request connects it.
     browser.get(callback.as_str()).await;
     let account = link["connected_account_id"].as_str().unwrap().to_owned();
     Departure { session, account, after, is_early }

@@ -1,5 +1,5 @@
-//! A code and most refresh tokens work once, so an answer that came is read in whatever form it came;
-//! what stays unreadable is kept, sealed, until somebody reads it by command.
+//! A code and most refresh tokens work once, so a response is read in every form in which it may arrive;
+//! an unreadable one is kept, sealed, until the operator reads it with a command.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;

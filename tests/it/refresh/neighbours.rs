@@ -79,7 +79,7 @@ async fn a_grant_that_is_refused_five_times_ends_its_account() {
     }
 }
 
-/// A host that nobody can speak TLS with is down for everybody, as one is that nobody can connect to.
+/// A host whose TLS handshake fails is down for all accounts, like one that cannot be reached.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_host_is_paused_for_all_accounts() {
     let provider = Provider::mock(&[]);

@@ -1,4 +1,4 @@
-//! A disk that takes its time holds up whoever needs the file, and nobody else.
+//! A slow disk delays the requests that need the file, and no others.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -39,7 +39,7 @@ async fn a_slow_spool_file_delays_only_its_account() {
         .unwrap()
         .unwrap();
     std::fs::create_dir_all(app.spool.folder()).unwrap();
-    // A pipe stands still until somebody writes into it or closes it.
+    // Reading a pipe blocks until a writer writes into it or closes it.
     let file = app.spool.folder().join(format!("{}-{}.json", row.id, row.refresh_fence));
     assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
     connected.expire();

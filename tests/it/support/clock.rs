@@ -15,7 +15,7 @@ impl ManualClock {
         Self(Arc::new(AtomicI64::new(SystemClock.now())), Arc::default())
     }
 
-    /// Whoever asks for the time panics, or no longer.
+    /// Whether reading the time panics.
     pub fn panics(&self, does: bool) {
         self.1.store(does, Ordering::SeqCst);
     }

@@ -150,7 +150,7 @@ pub async fn server_on(
     Api::new(&url, key)
 }
 
-/// The application of another server on the same files, which serves nobody and has no jobs.
+/// The application of another server on the same files, which serves no requests and has no jobs.
 pub async fn second_app(first: &TestServer) -> Arc<App> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let toolkits = first.dir.path().join("toolkits");

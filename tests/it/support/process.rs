@@ -10,7 +10,7 @@ use super::http::Api;
 /// Path of the program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_switchboard");
 
-/// An address that a program may listen on again and again, `127.a.b.c:port`. Nobody else uses it: a
+/// An address that a program may listen on again and again, `127.a.b.c:port`. No other test uses it: a
 /// free port of 127.0.0.1 may be taken by another test's connection before the program starts.
 pub fn own_address() -> String {
     static NEXT: AtomicU16 = AtomicU16::new(20_000);

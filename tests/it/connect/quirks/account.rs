@@ -9,7 +9,7 @@ const KEY: &[(&str, &str)] = &[("generic_api_key", "K3Y")];
 #[tokio::test(flavor = "multi_thread")]
 async fn identity_and_data_by_scheme() {
     prove(&[
-        // The toolkit's identity and question are of another scheme: nobody asks them.
+        // The toolkit's identity and choice are of another scheme: their requests are not sent.
         Case {
             keys: &["Identity.schemes", "PostConnect.schemes"],
             tables: r#"
@@ -142,7 +142,7 @@ async fn things_that_count() {
         choose = { title = "Which account?", id = "/id", label = "/name" }
         capture = [{ name = "account", at = "/id", format = "path_segment", required = true }]"#;
     prove(&[
-        // Of four things one counts; it is listed twice, and nobody is asked.
+        // Of four things one counts; it is listed twice, and the user is not asked.
         Case {
             keys: &["PostConnect.filter", "Filter.at", "Filter.is"],
             tables: step,
@@ -193,7 +193,7 @@ async fn what_follows_from_fields() {
             expect: &[("/shard-eu/thing", "x-login: login-eu")],
             ..P
         },
-        // Whoever connects cannot set such a variable himself.
+        // The user who connects cannot set such a variable.
         Case {
             keys: &["FieldOption.sets"],
             tables: r#"
@@ -247,7 +247,7 @@ async fn what_follows_from_fields() {
     .await;
 }
 
-/// A token that nobody issues is proven, signed anew before it ends, and never asked for.
+/// A token that is signed here is verified, signed again before it expires, and never requested.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_signed_here() {
     let key: &'static str = include_str!("service_account.pem");

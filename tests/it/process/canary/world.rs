@@ -272,8 +272,8 @@ impl World {
         }
     }
 
-    /// Keys of a member and of the organisation: used, sent in a wrong header, and ended by whoever
-    /// finds them, with the key of a project that the organisation made.
+    /// Keys of a member and of the organisation: used, sent in a wrong header, and revoked without
+    /// a key, together with the key of a project that the organisation made.
     pub async fn keys_beyond_a_project(&mut self) {
         let data = self.folder.path().join("data");
         let made = |owner: &[&str]| {
