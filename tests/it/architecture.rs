@@ -1,4 +1,4 @@
-//! The rules of the code's shape, read off the sources: who may use whom, where SQL and outgoing
+//! The rules of the code's shape, read off the sources: the direction of imports, where SQL and outgoing
 //! connections live, that no provider is named in code. `docs/architecture.md` explains them.
 
 mod circles;

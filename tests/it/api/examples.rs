@@ -24,7 +24,7 @@ use crate::support::tools::root;
 /// Working operations that have no example, and why.
 const WITHOUT_EXAMPLE: &[(&str, &str)] = &[];
 
-/// Operations that are no GET and leave no event: they read, are what is done with an account, or change nothing here.
+/// Operations that are not a GET and write no audit event: they read, use an account, or change nothing here.
 const UNNOTED: [&str; 5] = [
     "post_toolkits_multi",
     "post_tool_router_session_session_id_attach",

@@ -1,5 +1,5 @@
-//! Large answers of providers are held within a budget, until their callers have taken them: a call too
-//! many waits a moment and is told to come again, and small ones go on.
+//! Large responses of providers share a memory budget until their callers have read them: one call too
+//! many waits a moment and gets 503, and small ones continue.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! SHARED accounts: used only if a session pins them, by users whom their list admits, one per toolkit
+//! SHARED accounts: used only if a session pins them, by users that their list admits, one per toolkit
 //! (contract section 3.6; R65).
 
 use serde_json::{Value, json};

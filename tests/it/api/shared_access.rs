@@ -91,7 +91,7 @@ async fn the_truth_table_holds_on_every_path_and_for_sessions_that_were_open_bef
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn among_several_pins_a_shared_one_is_neither_used_nor_named_for_a_user_whom_it_denies() {
+async fn among_several_pins_a_shared_one_is_neither_used_nor_named_for_a_denied_user() {
     let (server, upstream) = with_upstream().await;
     let api = &server.api;
     let maker = api.session("creator", "up").await;

@@ -202,7 +202,7 @@ async fn too_many_connections_of_one_person_are_reported() {
     assert!(warning.contains("keeps 2 connections of one user") && warning.contains("2 accounts"), "{warning}");
 }
 
-/// Tokens that no account gets are given back also where others use the same client.
+/// Tokens that no account gets are revoked, even if others use the same client.
 #[tokio::test(flavor = "multi_thread")]
 async fn unwanted_tokens_of_a_person_are_revoked() {
     let reach = Reach::start("revocation_reach = \"grant\"").await;

@@ -61,7 +61,7 @@ async fn large_unread_responses_do_not_end_the_process() {
         callers.push(unread(&api, &session).await);
     }
     let livez = format!("{}/livez", dev.url);
-    // Each gets an answer, or is told to come again.
+    // Each gets a response, or a 503 with `Retry-After`.
     for caller in &mut callers {
         let mut first = [0; 12];
         within(Duration::from_mins(2), "the first bytes of an answer", async || {

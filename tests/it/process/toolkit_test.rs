@@ -35,7 +35,7 @@ id = "/id"
 email = "/email"
 "##;
 
-/// Runs it on a file; exit code, what is printed, and what is said of the failure.
+/// Runs it on a file; returns the exit code, the output, and the text about the failure.
 fn test(text: &str, more: &[&str]) -> (Option<i32>, String, String) {
     let dir = tempfile::tempdir().unwrap();
     let file = written(&dir, "played.toml", text);

@@ -1,5 +1,5 @@
-//! A server that stands still in the middle of a refresh for longer than its lease (R34, F05): another
-//! one refreshes, and what the first brings home in the end is not written over that.
+//! A server that is paused during a refresh for longer than its lease (R34, F05): another
+//! one refreshes, and the late tokens of the first do not overwrite the new ones.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const LEASE_AND_MORE: Duration = Duration::from_secs(26);
 
 /// The first server's request is on its way for longer than its lease, by the clock that both have.
 ///
-/// What it brings home is not revoked at the provider: the account lives on with the same grant, and
+/// Its late tokens are not revoked at the provider: the account continues with the same grant, and
 /// revoking one token of a grant ends the others (RFC 7009 section 2.1); at a provider that does not
 /// rotate or has a grace period it may be the very same token.
 async fn the_later_lease_wins(provider: &Provider) {

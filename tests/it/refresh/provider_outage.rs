@@ -71,8 +71,8 @@ impl Crowd {
     /// Ten minutes of an outage, and what follows. All tokens are new when it is called, and when it
     /// returns.
     ///
-    /// The provider is asked by each account once, as all of them call in the same moment; after that
-    /// by one account at a time, once in a pause. `pause` is how long it is then left alone.
+    /// Each account sends the provider one request, as all of them call at once. After that one account
+    /// sends one request in each pause. `pause` is the length of the last pause.
     async fn outlives(&self, fault: &Value, pause: Duration) {
         let before = self.asked().await;
         self.provider.fault(fault).await;
@@ -115,7 +115,7 @@ impl Crowd {
             self.advance(STEP / 2);
         }
         assert_eq!(self.asked().await - before, ACCOUNTS, "{fault}: one request for each account");
-        // All tokens are renewed in the same moment.
+        // All tokens are refreshed at once.
         self.advance(Duration::from_hours(1));
         assert!(self.calls().await.iter().all(|reply| reply.status == 200), "{fault}");
         self.all_are_active("in the end").await;

@@ -1,4 +1,4 @@
-//! What became of an account that was connected: its refreshes, its end, changes of it.
+//! What `explain` says about a connected account: its refreshes, its end, its changes.
 
 use std::time::Duration;
 

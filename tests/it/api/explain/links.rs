@@ -1,4 +1,4 @@
-//! What became of a link: on its way, refused, left unfinished; and who may ask.
+//! What `explain` says about a link: in progress, refused, unfinished; and who may ask.
 
 use serde_json::{Value, json};
 

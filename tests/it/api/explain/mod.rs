@@ -1,5 +1,5 @@
-//! `…/explain`: a developer asks what became of a connection, and is told in words, with the
-//! provider's own, and without a secret.
+//! `…/explain`: a developer asks what happened to a connection, and gets an explanation with the
+//! provider's own words and without a secret.
 
 mod accounts;
 mod links;

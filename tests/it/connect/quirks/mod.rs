@@ -26,7 +26,7 @@ pub struct Case {
     pub top: &'static str,
     /// The tables of the toolkit, without the two endpoints that `[oauth2]` always has.
     pub tables: &'static str,
-    /// Which of the tables is meant, where that is not the first.
+    /// Which of the tables is used, if it is not the first.
     pub scheme: &'static str,
     /// More members of the auth config's credentials.
     pub credentials: &'static str,
