@@ -210,7 +210,7 @@ fn passages(text: &str) -> Vec<(usize, String)> {
             continue;
         }
         match found.last_mut().filter(|_| !begins) {
-            Some((_, passage)) => passage.push_str(&format!(" {}", visible(line))),
+            Some((_, passage)) => passage.extend([" ", &visible(line)]),
             None => found.push((index + 1, visible(line))),
         }
         begins = false;
@@ -232,7 +232,7 @@ fn paragraphs(text: &str) -> Vec<(usize, String)> {
     let mut begins = true;
     for (index, line) in text.lines().enumerate() {
         match found.last_mut().filter(|_| !begins) {
-            Some((_, paragraph)) => paragraph.push_str(&format!(" {line}")),
+            Some((_, paragraph)) => paragraph.extend([" ", line]),
             None => found.push((index + 1, line.to_owned())),
         }
         begins = line.trim().is_empty();

@@ -42,7 +42,7 @@ mod tests {
         for other in [id_token("{}"), id_token(r#"{"nonce":"x"}"#), id_token(r#"{"nonce":7}"#), "opaque".to_owned()] {
             assert!(!nonce_matches(&with, "st_1", &other), "{other}");
         }
-        assert!(nonce_matches(&oauth(""), "st_1", &id_token("{}")), "nobody asked for one");
+        assert!(nonce_matches(&oauth(""), "st_1", &id_token("{}")), "none was requested");
         assert_ne!(nonce_of("st_1"), nonce_of("st_2"));
         assert!(!nonce_of("st_1").contains("st_1"));
     }

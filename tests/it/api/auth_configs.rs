@@ -38,7 +38,7 @@ async fn the_managed_type_is_the_default_as_the_python_sdk_sends_it() {
         assert_eq!(made, expected);
         let read = server.api.get(&format!("/auth_configs/{id}")).await.expect(200);
         assert_eq!((&read["type"], &read["is_composio_managed"]), (&json!("default"), &json!(true)));
-        assert_eq!(read["credentials"], json!({}), "the operator's client is nobody's business: {read}");
+        assert_eq!(read["credentials"], json!({}), "the operator's client is not shown: {read}");
     }
 }
 

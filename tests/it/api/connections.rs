@@ -108,7 +108,7 @@ async fn a_client_that_reads_no_response_loses_its_connection_slot() {
     let started = Instant::now();
     assert_eq!(status(&ask(1, &server, "/openapi.json").await), 503);
     assert_eq!(status(&ask(1, &server, "/livez").await), 200);
-    within(Duration::from_mins(1), "his place", async || {
+    within(Duration::from_mins(1), "the slot of the client", async || {
         let answer = status(&ask(1, &server, "/docs").await);
         if answer == 200 { Ok(()) } else { Err(answer) }
     })

@@ -199,7 +199,7 @@ async fn an_id_of_another_project_is_an_unknown_id_everywhere() {
         }
         assert_eq!(rows(&server, &owner), before, "the other project's rows");
     }
-    assert!(upstream.take().is_empty(), "nothing was sent with anybody's credential");
+    assert!(upstream.take().is_empty(), "nothing was sent with any credential");
 }
 
 fn text_of(rows: &Value) -> String {

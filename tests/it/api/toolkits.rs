@@ -189,7 +189,7 @@ async fn toolkits_are_listed_by_name_or_by_the_accounts_that_this_project_has() 
     let names = by_name(api).await;
     assert_eq!(slugs(api, "").await, names);
     assert_eq!(slugs(api, "?sort_by=alphabetically").await, names);
-    assert_eq!(slugs(api, "?sort_by=usage").await, names, "nobody has connected anything");
+    assert_eq!(slugs(api, "?sort_by=usage").await, names, "no account is connected");
     connect_key(api, "ada", "up1").await;
     connect_key(api, "ada", "up2").await;
     let (_, second) = connect_key(api, "bob", "up2").await;

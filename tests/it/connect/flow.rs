@@ -75,7 +75,7 @@ pub fn provider_url(pressed: &Reply) -> String {
 /// Agrees to everything at the provider; the callback URL, which is not opened.
 pub async fn agree(browser: &mut Browser, provider: &str) -> String {
     let landing = browser.follow(provider, is_callback).await;
-    assert!(landing.reply.is_none(), "the provider sent nobody back: {} {:?}", landing.url, landing.reply);
+    assert!(landing.reply.is_none(), "the provider redirected no browser back: {} {:?}", landing.url, landing.reply);
     landing.url.into()
 }
 

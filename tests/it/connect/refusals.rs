@@ -65,7 +65,7 @@ async fn an_error_without_state_shows_that_nothing_was_connected_and_ends_nothin
         for mut who in [browser.clone(), Browser::new("bob")] {
             let page = who.get(&format!("{base}?error={error}&error_description=call+555-0100")).await;
             expect_page(&page, 200, "denied");
-            assert!(!page.text().contains("555"), "whoever wrote that: {}", page.text());
+            assert!(!page.text().contains("555"), "text from an unverified response: {}", page.text());
         }
     }
     expect_page(&browser.get(&format!("{base}?error=server_error")).await, 502, "provider_error");

@@ -201,7 +201,7 @@ async fn a_working_account_keeps_its_grant() {
     asked(&mut Browser::new("ann"), &again().await).await;
     world.server.clock.advance(Duration::from_mins(11));
     world.is_settled().await;
-    assert_eq!(world.revocations().await, 0, "nobody chose");
+    assert_eq!(world.revocations().await, 0, "no choice was made");
     // It is unknown who signed in: it may be the owner of the account.
     let question = asked(&mut Browser::new("ann"), &again().await).await;
     world.plays(json!({ "path": "/who", "status": 500, "times": 1 })).await;
@@ -217,7 +217,7 @@ async fn a_working_account_keeps_its_grant() {
     world.server.clock.advance(Duration::from_mins(25));
     world.server.app.sweeps.expire_links().await.unwrap();
     world.is_settled().await;
-    assert_eq!(world.revocations().await, 0, "nobody knows who it was");
+    assert_eq!(world.revocations().await, 0, "the person is unknown");
     assert_eq!(api.status(account).await, "ACTIVE");
     // Another person signed in, whose tokens are not needed.
     let link = again().await;
@@ -226,7 +226,7 @@ async fn a_working_account_keeps_its_grant() {
     world.plays(json!({ "path": "/who", "status": 200, "body": r#"{"id":"bob"}"#, "times": 1 })).await;
     let refused = browser.submit(&question, &[("choice", "s1")]).await;
     expect_page(&refused, 409, "failed");
-    world.is_given_back("somebody else").await;
+    world.is_given_back("another person").await;
     // Another person who has an account here: at some providers all tokens of a grant end together.
     world.plays(json!({ "path": "/who", "status": 200, "body": r#"{"id":"bob"}"#, "times": 1 })).await;
     let theirs = world.link().await;

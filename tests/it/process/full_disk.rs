@@ -70,7 +70,7 @@ async fn a_full_disk_loses_no_token_and_needs_no_restart() {
     // The disk fills between the provider's answer and the commit.
     provider.fault(&json!({ "path": "/token", "delay_ms": 1_500, "times": 1 })).await;
     let before = provider.grants("refresh_token").await;
-    until("a refresh that nobody called for", async || provider.grants("refresh_token").await > before).await;
+    until("a refresh without a call", async || provider.grants("refresh_token").await > before).await;
     disk.fill();
     let refused = within(Duration::from_mins(1), "a write that is refused", async || {
         let made = api.post("/tool_router/session", &json!({ "user_id": "u".repeat(200) })).await;

@@ -97,7 +97,7 @@ impl Interrupted {
         assert_eq!(dev.child.wait().unwrap().code(), None, "ended by a signal");
         assert_eq!(provider.grants("refresh_token").await, 1);
         let dev = files.start(None);
-        assert_eq!(api.status(&account).await, "ACTIVE", "nobody knows yet");
+        assert_eq!(api.status(&account).await, "ACTIVE", "the loss is not known yet");
         Self { provider, _files: files, _dev: dev, api, session, account }
     }
 

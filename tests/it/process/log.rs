@@ -49,7 +49,7 @@ async fn an_unwritable_log_loses_no_response_and_no_rotated_token() {
         let livez = Http::new().send("GET", &format!("{}/livez", dev.url), &[], "").await;
         assert_eq!((livez.status, livez.text().as_str()), (200, "ok"));
         // Each one rotates; the old one is refused from then on.
-        within(Duration::from_mins(1), "refreshes that nobody called for", async || {
+        within(Duration::from_mins(1), "refreshes without calls", async || {
             let refreshes = provider.grants("refresh_token").await;
             if refreshes >= 3 { Ok(()) } else { Err(refreshes) }
         })

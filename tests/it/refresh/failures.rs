@@ -166,6 +166,6 @@ async fn a_slow_introspection_delays_a_new_token_only_briefly() {
     assert_eq!(provider.seen("/token/introspection").await.len(), 2, "for the code's token and for this one");
     provider.heal().await;
     connected.expire();
-    assert_eq!(connected.call().await, 200, "the token that nobody could tell the end of was stored");
+    assert_eq!(connected.call().await, 200, "the token of unknown lifetime was stored");
     assert_eq!(provider.grants("refresh_token").await, 2);
 }
