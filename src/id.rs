@@ -4,9 +4,8 @@
 //! million rows) and sorts lists by age. The rest is 65 random bits, so that an id reveals nothing
 //! about others; ids are not secrets, however.
 
+use switchboard_types::Timestamp;
 use switchboard_vault::{Entropy, base62, base62_number};
-
-use crate::time::Millis;
 
 const TIME: usize = 9;
 const CHANCE: usize = 11;
@@ -66,8 +65,8 @@ impl Kind {
     }
 
     /// A new id. The time is in milliseconds.
-    pub fn mint(self, now: Millis, entropy: &dyn Entropy) -> String {
-        let time = base62_number(u64::try_from(now).unwrap_or(0), TIME);
+    pub fn mint(self, now: Timestamp, entropy: &dyn Entropy) -> String {
+        let time = base62_number(u64::try_from(now.as_millis()).unwrap_or(0), TIME);
         format!("{}{time}{}", self.prefix(), base62(entropy, CHANCE))
     }
 
@@ -87,8 +86,8 @@ mod tests {
 
     #[test]
     fn ids_sort_by_time_and_have_a_kind() {
-        let older = Kind::Session.mint(1_795_000_000_000, &SystemEntropy);
-        let newer = Kind::Session.mint(1_795_000_000_001, &SystemEntropy);
+        let older = Kind::Session.mint(Timestamp::from_millis(1_795_000_000_000), &SystemEntropy);
+        let newer = Kind::Session.mint(Timestamp::from_millis(1_795_000_000_001), &SystemEntropy);
         assert!(older < newer);
         assert!(Kind::Session.admits(&older) && !Kind::AuthConfig.admits(&older));
         assert_eq!(older.len(), "trs_".len() + 20);

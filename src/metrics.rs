@@ -14,9 +14,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use switchboard_types::Timestamp;
 
 use crate::error::Result;
-use crate::time::Millis;
 
 /// Upper bounds of the duration buckets, in seconds.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -135,23 +135,23 @@ impl Metrics {
     }
 
     /// Notes an activation of a background job: how many items it did or began, or that it failed. `now` is when it ended.
-    pub fn job_activated(&self, job: &'static str, outcome: &Result<usize>, took: Duration, now: Millis) {
+    pub fn job_activated(&self, job: &'static str, outcome: &Result<usize>, took: Duration, now: Timestamp) {
         let word = if outcome.is_ok() { "ok" } else { "failed" };
         self.job_activations.get_or_create(&JobOutcomeLabels { job, outcome: word }).inc();
         self.job_durations.get_or_create(&JobLabels { job }).set(took.as_secs_f64());
         if let Ok(items) = outcome {
             self.job_items.get_or_create(&JobLabels { job }).inc_by(u64::try_from(*items).unwrap_or(u64::MAX));
-            self.job_successes.get_or_create(&JobLabels { job }).set(now / 1_000);
+            self.job_successes.get_or_create(&JobLabels { job }).set(now.as_secs());
         }
     }
 
     /// Sets the number of queued jobs of a kind in each state, and how long the oldest due one is due; 0 if
     /// none is.
-    pub fn queue(&self, kind: &'static str, states: [(&'static str, i64); 3], oldest_age: Millis) {
+    pub fn queue(&self, kind: &'static str, states: [(&'static str, i64); 3], oldest_age: Duration) {
         for (state, jobs) in states {
             self.queue_jobs.get_or_create(&QueueLabels { kind, state }).set(jobs);
         }
-        let seconds = Duration::from_millis(u64::try_from(oldest_age).unwrap_or(0)).as_secs_f64();
+        let seconds = oldest_age.as_secs_f64();
         self.queue_oldest.get_or_create(&KindLabels { kind }).set(seconds);
     }
 

@@ -3,17 +3,15 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat};
-
-/// Milliseconds since 1970 UTC.
-pub type Millis = i64;
+use switchboard_types::Timestamp;
 
 /// A day.
-pub const DAY: Millis = 24 * 60 * 60 * 1_000;
+pub const DAY: Duration = Duration::from_hours(24);
 
 /// Tells the time.
 pub trait Clock: Send + Sync + 'static {
     /// Now.
-    fn now(&self) -> Millis;
+    fn now(&self) -> Timestamp;
 }
 
 /// The operating system's clock.
@@ -22,20 +20,19 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is where the time comes from")]
-    fn now(&self) -> Millis {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    fn now(&self) -> Timestamp {
+        Timestamp::EPOCH + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
     }
 }
 
 /// ISO 8601 UTC with milliseconds and `Z` (contract section 1.7).
-pub fn iso(at: Millis) -> String {
-    DateTime::from_timestamp_millis(at).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
+pub fn iso(at: Timestamp) -> String {
+    DateTime::from_timestamp_millis(at.as_millis()).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// A duration in the unit of [`Millis`].
-pub fn millis(duration: Duration) -> Millis {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+/// Whole milliseconds, as JSON has lengths of time.
+pub fn millis(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -44,8 +41,8 @@ mod tests {
 
     #[test]
     fn times_are_iso_8601_with_milliseconds() {
-        assert_eq!(iso(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(iso(1_795_000_000_123), "2026-11-18T11:06:40.123Z");
-        assert_eq!(iso(i64::MAX), "1970-01-01T00:00:00.000Z", "past the calendar is no panic");
+        assert_eq!(iso(Timestamp::EPOCH), "1970-01-01T00:00:00.000Z");
+        assert_eq!(iso(Timestamp::from_millis(1_795_000_000_123)), "2026-11-18T11:06:40.123Z");
+        assert_eq!(iso(Timestamp::MAX), "1970-01-01T00:00:00.000Z", "past the calendar is no panic");
     }
 }

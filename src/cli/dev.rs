@@ -48,7 +48,7 @@ struct SandboxClock(SystemClock);
 
 impl switchboard_sandbox::Clock for SandboxClock {
     fn now_ms(&self) -> i64 {
-        self.0.now()
+        self.0.now().as_millis()
     }
 }
 

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use switchboard_store::api_keys::ApiKeyRow;
 use switchboard_store::organization_keys::OrganizationKeyRow;
-use switchboard_types::ProjectId;
+use switchboard_types::{ProjectId, Timestamp};
 
 use super::data::DataArgs;
 use super::explain::explain;
@@ -186,10 +186,10 @@ struct KeySummary {
     id: String,
     name: String,
     prefix: String,
-    created_at: i64,
-    last_used_at: Option<i64>,
-    expires_at: Option<i64>,
-    revoked_at: Option<i64>,
+    created_at: Timestamp,
+    last_used_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
     /// JSON, as stored.
     permissions: Option<String>,
     /// JSON, as stored.

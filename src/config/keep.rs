@@ -7,13 +7,12 @@ use serde::Deserialize;
 use super::invalid::invalid;
 use super::layered::{Overlay, layered};
 use crate::app::base::settings::Retention;
+use crate::time::DAY;
 
 /// Ten years.
 const MAX_DAYS: u32 = 3_650;
 /// Maximum policies of one session.
 const MAX_VERSIONS: u32 = 10_000;
-/// A day, in milliseconds.
-const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 layered! {
 /// One layer of these settings. An absent value falls through to the layer below.
@@ -51,7 +50,7 @@ impl KeepLayer {
     pub fn check(self) -> Result<Retention> {
         let days = |name: &str, given: Option<u32>| match given {
             None | Some(0) => Ok(None),
-            Some(days) if days <= MAX_DAYS => Ok(Some(i64::from(days) * DAY)),
+            Some(days) if days <= MAX_DAYS => Ok(Some(DAY * days)),
             Some(days) => Err(invalid(&format!("keep.{name}"), &days.to_string(), &format!("0 to {MAX_DAYS}"))),
         };
         let versions = self.session_versions.unwrap_or(100);

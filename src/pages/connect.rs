@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -42,7 +41,7 @@ struct Context<'a> {
     submit_label: String,
     leaves_site: bool,
     form_error: Option<&'a str>,
-    expires_minutes: i64,
+    expires_minutes: u64,
     guide_url: Option<&'a str>,
     /// Where another scheme can be chosen.
     other_scheme_url: Option<String>,
@@ -156,7 +155,6 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
         Started::Provider { url, attempt_id, cookie: browser, lifetime } => {
             let mut response = see_other(url.as_str());
             let name = attempt_cookie_name(&app.core, &attempt_id);
-            let lifetime = Duration::from_millis(u64::try_from(lifetime).unwrap_or_default());
             if let Some(value) = set_cookie(&name, &browser, lifetime, app.core.settings.is_https()) {
                 response.headers_mut().append(header::SET_COOKIE, value);
             }
@@ -226,7 +224,7 @@ fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown
         submit_label: if leaves_site { format!("Continue to {name}") } else { "Connect".to_owned() },
         leaves_site,
         form_error: shown.message.as_deref(),
-        expires_minutes: (offer.link.expires_at - app.core.now()) / 60_000,
+        expires_minutes: offer.link.expires_at.since(app.core.now()).as_secs() / 60,
         guide_url: offer.toolkit.auth_guide_url.as_deref().filter(|url| !leaves_site && url.starts_with("https://")),
         other_scheme_url: offer.may_choose_scheme().then(|| format!("/link/{token}?{OTHER_SCHEME}=1")),
     };

@@ -90,7 +90,7 @@ fn account(clock: &ManualClock, credentials: &Credentials) -> AccountRow {
         params: AccountParams::default().to_text(),
         credential_sealed: None,
         credential_version: switchboard_types::CredentialVersion(1),
-        expires_at: Some(now + 3_600_000),
+        expires_at: Some(now + Duration::from_hours(1)),
         issued_at: Some(now),
         refresh_fence: switchboard_types::Fence(0),
         refresh_lease_until: None,

@@ -1,6 +1,6 @@
 //! API keys. Only hashes are stored: found by hash, displayed by prefix.
 
-use switchboard_types::ProjectId;
+use switchboard_types::{ProjectId, Timestamp};
 
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit, projects};
 
@@ -15,14 +15,14 @@ pub struct ApiKeyRow {
     pub name: String,
     /// First characters of the key.
     pub prefix: String,
-    /// Milliseconds since 1970, as all times here.
-    pub created_at: i64,
+    /// Creation.
+    pub created_at: Timestamp,
     /// Rejected from this time on.
-    pub expires_at: Option<i64>,
+    pub expires_at: Option<Timestamp>,
     /// Precise to the minute.
-    pub last_used_at: Option<i64>,
+    pub last_used_at: Option<Timestamp>,
     /// Rejected since this time.
-    pub revoked_at: Option<i64>,
+    pub revoked_at: Option<Timestamp>,
     /// JSON: preset → access; `None`: everything in the project.
     pub permissions: Option<String>,
     /// JSON list of addresses and CIDR ranges; `None`: any address.
@@ -45,10 +45,10 @@ fn read(row: &Row<'_>) -> Result<ApiKeyRow, ReadError> {
         project_id: row.id(1)?,
         name: row.text(2)?,
         prefix: row.text(3)?,
-        created_at: row.int(4)?,
-        expires_at: row.opt_int(5)?,
-        last_used_at: row.opt_int(6)?,
-        revoked_at: row.opt_int(7)?,
+        created_at: row.timestamp(4)?,
+        expires_at: row.opt_timestamp(5)?,
+        last_used_at: row.opt_timestamp(6)?,
+        revoked_at: row.opt_timestamp(7)?,
         permissions: row.opt_text(8)?,
         allowed_ips: row.opt_text(9)?,
     })
@@ -76,7 +76,7 @@ pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Unit {
 }
 
 /// Revokes a key that is not yet revoked.
-pub fn revoke(project: &ProjectId, id: &str, now: i64) -> Statement {
+pub fn revoke(project: &ProjectId, id: &str, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::ApiKeyNotFound,
         "UPDATE api_keys SET revoked_at = $3 WHERE project_id = $1 AND id = $2 AND revoked_at IS NULL",
@@ -85,7 +85,7 @@ pub fn revoke(project: &ProjectId, id: &str, now: i64) -> Statement {
 }
 
 /// Revokes every key of a project that is not yet revoked.
-pub fn revoke_of_project(project: &ProjectId, now: i64) -> Statement {
+pub fn revoke_of_project(project: &ProjectId, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE api_keys SET revoked_at = $2 WHERE project_id = $1 AND revoked_at IS NULL",
         vec![project.into(), now.into()],
@@ -93,7 +93,7 @@ pub fn revoke_of_project(project: &ProjectId, now: i64) -> Statement {
 }
 
 /// Revokes a key of any project. Revoking twice has no effect.
-pub fn revoke_leaked(id: &str, now: i64) -> Statement {
+pub fn revoke_leaked(id: &str, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
         vec![id.into(), now.into()],
@@ -101,7 +101,7 @@ pub fn revoke_leaked(id: &str, now: i64) -> Statement {
 }
 
 /// Records a use; callers do this at most once a minute.
-pub fn touch(id: &str, now: i64) -> Statement {
+pub fn touch(id: &str, now: Timestamp) -> Statement {
     Statement::any("UPDATE api_keys SET last_used_at = $2 WHERE id = $1", vec![id.into(), now.into()])
 }
 

@@ -1,7 +1,9 @@
 //! Attempts: one run of a link through the provider. Found by the OAuth `state` of the callback, or, in the
 //! device flow (RFC 8628), by the time of the next poll.
 
-use switchboard_types::{AccountId, ProjectId};
+use std::time::Duration;
+
+use switchboard_types::{AccountId, ProjectId, Timestamp};
 
 use crate::{ReadError, Refusal, Row, Statement, Store};
 
@@ -19,7 +21,7 @@ pub struct AttemptRow {
     /// The auth config it was started with.
     pub auth_config_id: String,
     /// The `updated_at` of that config when the attempt started.
-    pub auth_config_version: i64,
+    pub auth_config_version: Timestamp,
     /// SHA-256 of the state.
     pub state_hash: Vec<u8>,
     /// SHA-256 of the browser's cookie.
@@ -28,12 +30,12 @@ pub struct AttemptRow {
     pub redirect_uri: String,
     /// PKCE verifier or equivalent, sealed.
     pub verifier_sealed: Option<Vec<u8>>,
-    /// Milliseconds since 1970.
-    pub created_at: i64,
+    /// Creation.
+    pub created_at: Timestamp,
     /// Not accepted after this.
-    pub expires_at: i64,
+    pub expires_at: Timestamp,
     /// When the state was used; it is valid once.
-    pub consumed_at: Option<i64>,
+    pub consumed_at: Option<Timestamp>,
     /// When to poll the provider next, and the interval; `None` for a flow with a callback.
     pub poll: Option<Poll>,
     /// JSON: what the visitor entered and the requested scopes; `None` for the account's own.
@@ -43,10 +45,10 @@ pub struct AttemptRow {
 /// A polling schedule.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Poll {
-    /// No earlier than this; milliseconds since 1970.
-    pub at: i64,
-    /// Polling interval in milliseconds.
-    pub interval: i64,
+    /// No earlier than this.
+    pub at: Timestamp,
+    /// Polling interval, in whole milliseconds.
+    pub interval: Duration,
 }
 
 /// A new attempt.
@@ -78,7 +80,7 @@ pub fn insert(attempt: &AttemptRow) -> Statement {
 }
 
 /// Consumes a state. Refused when it was used before or has expired (R02).
-pub fn consume(id: &str, now: i64) -> Statement {
+pub fn consume(id: &str, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::StateConsumed,
         "UPDATE attempts SET consumed_at = $2, verifier_sealed = NULL
@@ -88,7 +90,7 @@ pub fn consume(id: &str, now: i64) -> Statement {
 }
 
 /// Cancels the attempts of a finished link: their states become invalid and polling stops.
-pub fn cancel_of_link(link: &str, now: i64) -> Statement {
+pub fn cancel_of_link(link: &str, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE attempts SET consumed_at = $2, verifier_sealed = NULL WHERE link_id = $1 AND consumed_at IS NULL",
         vec![link.into(), now.into()],
@@ -97,7 +99,7 @@ pub fn cancel_of_link(link: &str, now: i64) -> Statement {
 
 /// Makes room for another attempt of a link: of the unused attempts, only the newest `kept` remain. The unit begins
 /// with [`crate::links::start`].
-pub fn cancel_oldest(link: &str, kept: i64, now: i64) -> Statement {
+pub fn cancel_oldest(link: &str, kept: i64, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE attempts SET consumed_at = $2, verifier_sealed = NULL
          WHERE link_id = $1 AND consumed_at IS NULL AND id NOT IN (
@@ -109,7 +111,7 @@ pub fn cancel_oldest(link: &str, kept: i64, now: i64) -> Statement {
 }
 
 /// Claims an attempt for one poll; only one claimant succeeds. The next poll is due at `next`.
-pub fn claim_poll(id: &str, poll: Poll, next: i64) -> Statement {
+pub fn claim_poll(id: &str, poll: Poll, next: Timestamp) -> Statement {
     Statement::one(
         Refusal::AttemptTaken,
         "UPDATE attempts SET poll_at = $3 WHERE id = $1 AND poll_at = $2 AND consumed_at IS NULL",
@@ -143,15 +145,15 @@ fn read(row: &Row<'_>) -> Result<AttemptRow, ReadError> {
         link_id: row.text(2)?,
         account_id: row.id(3)?,
         auth_config_id: row.text(4)?,
-        auth_config_version: row.int(5)?,
+        auth_config_version: row.timestamp(5)?,
         state_hash: row.blob(6)?,
         browser_hash: row.blob(7)?,
         redirect_uri: row.text(8)?,
         verifier_sealed: row.opt_blob(9)?,
-        created_at: row.int(10)?,
-        expires_at: row.int(11)?,
-        consumed_at: row.opt_int(12)?,
-        poll: row.opt_int(13)?.zip(row.opt_int(14)?).map(|(at, interval)| Poll { at, interval }),
+        created_at: row.timestamp(10)?,
+        expires_at: row.timestamp(11)?,
+        consumed_at: row.opt_timestamp(12)?,
+        poll: row.opt_timestamp(13)?.zip(row.opt_duration(14)?).map(|(at, interval)| Poll { at, interval }),
         params: row.opt_text(15)?,
     })
 }
@@ -171,8 +173,8 @@ impl Store {
     /// id).
     pub async fn attempts_to_poll(
         &self,
-        now: i64,
-        after: (i64, &str),
+        now: Timestamp,
+        after: (Timestamp, &str),
         limit: i64,
     ) -> Result<Vec<AttemptRow>, ReadError> {
         self.list(

@@ -1,6 +1,6 @@
 //! The audit log: who did what, written in the same unit as the change itself (R92).
 
-use switchboard_types::ProjectId;
+use switchboard_types::{ProjectId, Timestamp};
 
 use crate::{ReadError, Refusal, Row, Statement, Store};
 
@@ -11,8 +11,8 @@ pub struct AuditEvent {
     pub id: String,
     /// Tenant; none for the installation itself.
     pub project_id: Option<ProjectId>,
-    /// Milliseconds since 1970.
-    pub at: i64,
+    /// When it happened.
+    pub at: Timestamp,
     /// `key_…`, `link:lt_…`, `system` or `cli`.
     pub actor: String,
     /// `noun.verb`.
@@ -63,7 +63,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
     Ok(AuditEvent {
         id: row.text(0)?,
         project_id: row.opt_text(1)?.map(Into::into),
-        at: row.int(2)?,
+        at: row.timestamp(2)?,
         actor: row.text(3)?,
         action: row.text(4)?,
         object: row.text(5)?,

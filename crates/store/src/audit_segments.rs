@@ -1,7 +1,7 @@
 //! Segments of the audit log. Each authenticates the events of one project in a range of ids and links to the
 //! previous segment. Retention leaves a tombstone for what it drops.
 
-use switchboard_types::ProjectId;
+use switchboard_types::{ProjectId, Timestamp};
 
 use crate::audit::{AuditEvent, COLUMNS, read as read_event};
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit, meta};
@@ -26,10 +26,10 @@ pub struct Segment {
     pub events: i64,
     /// SHA-256 of the events.
     pub digest: Vec<u8>,
-    /// When the newest of them was written, in milliseconds since 1970.
-    pub newest_at: i64,
+    /// When the newest of them was written.
+    pub newest_at: Timestamp,
     /// When the segment was sealed.
-    pub sealed_at: i64,
+    pub sealed_at: Timestamp,
     /// MAC of the previous segment.
     pub previous: Vec<u8>,
     /// The master key that the MAC's key is derived from.
@@ -44,7 +44,7 @@ pub struct Segment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tombstone {
     /// When they were dropped.
-    pub dropped_at: i64,
+    pub dropped_at: Timestamp,
     /// Number of dropped events since the beginning of the log.
     pub dropped_events: i64,
     /// The master key that the MAC's key is derived from.
@@ -141,7 +141,7 @@ pub fn end_drop(number: i64) -> Unit {
 }
 
 fn read(row: &Row<'_>) -> Result<Segment, ReadError> {
-    let tombstone = match (row.opt_int(11)?, row.opt_int(12)?, row.opt_text(13)?, row.opt_blob(14)?) {
+    let tombstone = match (row.opt_timestamp(11)?, row.opt_int(12)?, row.opt_text(13)?, row.opt_blob(14)?) {
         (None, ..) => None,
         // A forged tombstone lacks the MAC, which requires the master key.
         (Some(dropped_at), events, key_id, mac) => Some(Tombstone {
@@ -158,8 +158,8 @@ fn read(row: &Row<'_>) -> Result<Segment, ReadError> {
         until_id: row.text(3)?,
         events: row.int(4)?,
         digest: row.blob(5)?,
-        newest_at: row.int(6)?,
-        sealed_at: row.int(7)?,
+        newest_at: row.timestamp(6)?,
+        sealed_at: row.timestamp(7)?,
         previous: row.blob(8)?,
         key_id: row.text(9)?,
         mac: row.blob(10)?,
@@ -229,10 +229,14 @@ impl Store {
     }
 
     /// The number of events from an id on, of one project or all, and the time of the oldest.
-    pub async fn audit_events_from(&self, from: &str, project: Option<&str>) -> Result<(i64, Option<i64>), ReadError> {
+    pub async fn audit_events_from(
+        &self,
+        from: &str,
+        project: Option<&str>,
+    ) -> Result<(i64, Option<Timestamp>), ReadError> {
         let sql = "SELECT COUNT(*), MIN(at) FROM audit_events WHERE id >= $1 AND ($2 IS NULL OR project_id = $2)";
         let args: [crate::Value; 2] = [from.into(), project.into()];
-        let read = |row: &Row<'_>| Ok((row.int(0)?, row.opt_int(1)?));
+        let read = |row: &Row<'_>| Ok((row.int(0)?, row.opt_timestamp(1)?));
         Ok(self.scan("", move |reading| reading.one(sql, &args, read)).await?.unwrap_or_default())
     }
 }

@@ -6,7 +6,7 @@ mod list;
 pub use deletion::{delete, delete_unused, lock_for_deletion};
 pub use list::{AuthConfigFilter, CountedAuthConfig};
 
-use switchboard_types::{ProjectId, Scheme};
+use switchboard_types::{ProjectId, Scheme, Timestamp};
 
 use crate::row::push_in;
 use crate::sqlite::Reading;
@@ -38,10 +38,10 @@ pub struct AuthConfigRow {
     pub credentials_sealed: Option<Vec<u8>>,
     /// Connection fields that all its accounts share, sealed; `None` if there are none.
     pub shared_sealed: Option<Vec<u8>>,
-    /// Milliseconds since 1970.
-    pub created_at: i64,
+    /// Creation.
+    pub created_at: Timestamp,
     /// Last change; flows started before it are rejected (R18).
-    pub updated_at: i64,
+    pub updated_at: Timestamp,
 }
 
 macro_rules! columns {
@@ -120,7 +120,7 @@ pub fn set_settings(config: &AuthConfigRow, settings: &str) -> Statement {
 
 /// Replaces an auth config that was read at version `replaces`. Refused as `auth_config_changed` if it was
 /// changed or deleted since.
-pub fn replace(config: &AuthConfigRow, replaces: i64) -> Statement {
+pub fn replace(config: &AuthConfigRow, replaces: Timestamp) -> Statement {
     Statement::one(
         Refusal::AuthConfigChanged,
         "UPDATE auth_configs SET name = $4, status = $5, is_enabled_for_tool_router = $6, settings = $7,
@@ -190,8 +190,8 @@ pub(crate) fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
         is_enabled_for_tool_router: row.flag(7)?,
         settings: row.text(8)?,
         credentials_sealed: row.opt_blob(9)?,
-        created_at: row.int(10)?,
-        updated_at: row.int(11)?,
+        created_at: row.timestamp(10)?,
+        updated_at: row.timestamp(11)?,
         shared_sealed: row.opt_blob(12)?,
     })
 }

@@ -4,7 +4,7 @@
 //! as digests. It is written in the unit that connects the account. Rows of accounts without a credential are
 //! ignored.
 
-use switchboard_types::{AccountId, ProjectId};
+use switchboard_types::{AccountId, ProjectId, Timestamp};
 
 use crate::{ReadError, Statement, Store};
 
@@ -57,7 +57,7 @@ impl Store {
     }
 
     /// Whether a revocation of this grant finished since `since`.
-    pub async fn grant_revoked_since(&self, key: &GrantKey, since: i64) -> Result<bool, ReadError> {
+    pub async fn grant_revoked_since(&self, key: &GrantKey, since: Timestamp) -> Result<bool, ReadError> {
         let Some(grant) = &key.grant else { return Ok(false) };
         let found = self
             .one(

@@ -1,6 +1,6 @@
 //! Idempotency keys (R68): the response of a request, stored for 24 hours together with its effect.
 
-use switchboard_types::ProjectId;
+use switchboard_types::{ProjectId, Timestamp};
 
 use crate::{ReadError, Refusal, Statement, Store};
 
@@ -13,8 +13,8 @@ pub struct IdempotencyRow {
     pub status: i64,
     /// Response body, sealed: it may contain a link token.
     pub response_sealed: Vec<u8>,
-    /// Milliseconds since 1970.
-    pub created_at: i64,
+    /// Creation.
+    pub created_at: Timestamp,
 }
 
 /// Stores a response. Refused as `idempotency_key_used` when the key exists.
@@ -46,7 +46,7 @@ impl Store {
                     request_hash: row.blob(0)?,
                     status: row.int(1)?,
                     response_sealed: row.blob(2)?,
-                    created_at: row.int(3)?,
+                    created_at: row.timestamp(3)?,
                 })
             },
         )

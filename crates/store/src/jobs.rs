@@ -11,7 +11,7 @@ mod status;
 
 pub use status::{FailedJob, JobCounts};
 
-use switchboard_types::{Fence, ProjectId};
+use switchboard_types::{Fence, ProjectId, Timestamp};
 
 use crate::row::push_not_in;
 use crate::{ReadError, Refusal, Row, Statement, Store, Value};
@@ -46,10 +46,10 @@ pub struct NewJob<'a> {
     pub project: &'a ProjectId,
     /// A slow lane does not delay the others: the number of its jobs that run at once is limited.
     pub lane: &'a str,
-    /// No run before this time, in milliseconds since 1970, as all times here.
-    pub run_at: i64,
+    /// No run before this time.
+    pub run_at: Timestamp,
     /// Creation.
-    pub created_at: i64,
+    pub created_at: Timestamp,
 }
 
 /// A job that is due.
@@ -68,7 +68,7 @@ pub struct JobRow {
     /// Grows with each lease.
     pub fence: Fence,
     /// Creation.
-    pub created_at: i64,
+    pub created_at: Timestamp,
 }
 
 /// The exclusive right to run a job. It ends with the outcome, or when another worker takes the job after the
@@ -98,7 +98,7 @@ pub fn insert(job: &NewJob<'_>) -> Statement {
 
 /// Takes a due job for one run, which must end before `until`. Refused as `job_taken` when another worker
 /// was faster, or the job was postponed or cancelled. The lease is valid once the statement is applied.
-pub fn lease(job: &JobRow, now: i64, until: i64) -> (Statement, JobLease) {
+pub fn lease(job: &JobRow, now: Timestamp, until: Timestamp) -> (Statement, JobLease) {
     let statement = Statement::one(
         Refusal::JobTaken,
         "UPDATE jobs SET fence = fence + 1, tries = tries + 1, lease_until = $5
@@ -110,7 +110,7 @@ pub fn lease(job: &JobRow, now: i64, until: i64) -> (Statement, JobLease) {
 
 /// Ends a run that failed: the job runs again at `run_at`. `detail` says why, without secrets. Refused as
 /// `job_lease_lost` when another worker has the job.
-pub fn reschedule(lease: &JobLease, run_at: i64, detail: &str) -> Statement {
+pub fn reschedule(lease: &JobLease, run_at: Timestamp, detail: &str) -> Statement {
     Statement::one(
         Refusal::JobLeaseLost,
         "UPDATE jobs SET run_at = $4, detail = $5, lease_until = NULL
@@ -134,7 +134,7 @@ impl Store {
     pub async fn due_jobs(
         &self,
         kind: JobKind,
-        now: i64,
+        now: Timestamp,
         except: &[String],
         limit: i64,
     ) -> Result<Vec<JobRow>, ReadError> {
@@ -152,7 +152,7 @@ impl Store {
                 lane: row.text(2)?,
                 tries: row.int(3)?,
                 fence: Fence(row.int(4)?),
-                created_at: row.int(5)?,
+                created_at: row.timestamp(5)?,
             })
         };
         self.list("", sql, args, read).await

@@ -1,6 +1,6 @@
 //! Links: one offer, to one user, to connect one account.
 
-use switchboard_types::{AccountId, LinkOutcome, ProjectId};
+use switchboard_types::{AccountId, LinkOutcome, ProjectId, Timestamp};
 
 use crate::unit::{Lock, Parent};
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit};
@@ -23,8 +23,8 @@ pub struct LinkRow {
     pub token_hash: Vec<u8>,
     /// Where to redirect the browser afterwards.
     pub callback_url: Option<String>,
-    /// Cannot be opened after this; milliseconds since 1970.
-    pub expires_at: i64,
+    /// Cannot be opened after this.
+    pub expires_at: Timestamp,
     /// Effect of a success on the account.
     pub purpose: LinkPurpose,
     /// Whether the user chooses how to connect.
@@ -88,8 +88,8 @@ pub enum LinkState {
     Exchanging {
         /// The attempt, or the verification that held its code.
         by: String,
-        /// Milliseconds since 1970.
-        since: i64,
+        /// When it began.
+        since: Timestamp,
     },
     /// Finished: `success`, `failed`, `expired`, `rejected` or `deleted`.
     Finished {
@@ -121,10 +121,10 @@ pub struct NewLink<'a> {
     pub prefill_sealed: Option<Vec<u8>>,
     /// JSON: the expected user.
     pub expected: Option<&'a str>,
-    /// Milliseconds since 1970.
-    pub created_at: i64,
-    /// Milliseconds since 1970.
-    pub expires_at: i64,
+    /// Creation.
+    pub created_at: Timestamp,
+    /// Cannot be opened after this.
+    pub expires_at: Timestamp,
 }
 
 /// Adds a link.
@@ -151,7 +151,7 @@ pub fn insert(link: &NewLink<'_>) -> Statement {
 }
 
 /// Records that a visitor pressed Continue. Refused as `link_finished` when the link has finished or expired.
-pub fn start(id: &str, now: i64) -> Statement {
+pub fn start(id: &str, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::LinkFinished,
         "UPDATE links SET claimed_at = $2 WHERE id = $1 AND finished_at IS NULL AND expires_at > $2",
@@ -162,7 +162,7 @@ pub fn start(id: &str, now: i64) -> Statement {
 /// Claims the exchange of a link for `by`; only one code is exchanged at a time. Refused as `exchange_busy`
 /// while another holder has it, unless that claim is older than `stale_before`, and when the link has
 /// finished.
-pub fn claim_exchange(id: &str, by: &str, now: i64, stale_before: i64) -> Statement {
+pub fn claim_exchange(id: &str, by: &str, now: Timestamp, stale_before: Timestamp) -> Statement {
     Statement::one(
         Refusal::ExchangeBusy,
         "UPDATE links SET exchange_by = $2, exchange_since = $3
@@ -183,7 +183,7 @@ pub fn release_exchange(id: &str, by: &str) -> Statement {
 /// Requires that nothing but `by` can still succeed on the link: no attempt is pending, nothing waits for
 /// confirmation and no code is being exchanged. Refused as `link_in_use` otherwise. Whatever adds an attempt or a
 /// verification locks the link or changes its row.
-pub fn is_unused(id: &str, by: Option<&str>, now: i64, stale_before: i64) -> Unit {
+pub fn is_unused(id: &str, by: Option<&str>, now: Timestamp, stale_before: Timestamp) -> Unit {
     Unit::new()
         .with(Statement::lock(
             Refusal::LinkInUse,
@@ -205,7 +205,7 @@ pub fn is_unused(id: &str, by: Option<&str>, now: i64, stale_before: i64) -> Uni
 }
 
 /// Records the user's choice. Refused as `link_finished` once the link has started or finished.
-pub fn record_choice(id: &str, now: i64) -> Statement {
+pub fn record_choice(id: &str, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::LinkFinished,
         "UPDATE links SET purpose = 'chosen' WHERE id = $1 AND purpose IN ('choose', 'chosen')
@@ -238,7 +238,7 @@ macro_rules! select {
 
 fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
     let outcome = row.opt_text(8)?.map(|_| row.word(8, LinkOutcome::parse)).transpose()?;
-    let state = match (outcome, row.opt_text(6)?.zip(row.opt_int(12)?)) {
+    let state = match (outcome, row.opt_text(6)?.zip(row.opt_timestamp(12)?)) {
         (Some(outcome), _) => LinkState::Finished { outcome },
         (None, Some((by, since))) => LinkState::Exchanging { by, since },
         (None, None) => LinkState::Open,
@@ -253,7 +253,7 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
         account_id: row.id(2)?,
         token_hash: row.blob(3)?,
         callback_url: row.opt_text(4)?,
-        expires_at: row.int(5)?,
+        expires_at: row.timestamp(5)?,
         purpose,
         choice,
         prefill_sealed: row.opt_blob(10)?,
@@ -270,7 +270,12 @@ impl Store {
 
     /// Expired links without a running attempt and without a pending verification, at most `limit`. An
     /// exchange that began after `exchanging_since` may still succeed.
-    pub async fn overdue_links(&self, now: i64, exchanging_since: i64, limit: i64) -> Result<Vec<LinkRow>, ReadError> {
+    pub async fn overdue_links(
+        &self,
+        now: Timestamp,
+        exchanging_since: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<LinkRow>, ReadError> {
         self.list(
             "",
             select!(

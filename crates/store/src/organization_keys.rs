@@ -1,6 +1,8 @@
 //! Keys that are valid beyond one project: those of the organisation and of its members. Only hashes are
 //! stored.
 
+use switchboard_types::Timestamp;
+
 use crate::{ReadError, Refusal, Row, Statement, Store};
 
 /// Who owns the key.
@@ -38,14 +40,14 @@ pub struct OrganizationKeyRow {
     pub email: Option<String>,
     /// First characters of the key.
     pub prefix: String,
-    /// Milliseconds since 1970, as all times here.
-    pub created_at: i64,
+    /// Creation.
+    pub created_at: Timestamp,
     /// Rejected from this time on.
-    pub expires_at: Option<i64>,
+    pub expires_at: Option<Timestamp>,
     /// Precise to the minute.
-    pub last_used_at: Option<i64>,
+    pub last_used_at: Option<Timestamp>,
     /// Rejected since this time.
-    pub revoked_at: Option<i64>,
+    pub revoked_at: Option<Timestamp>,
 }
 
 macro_rules! select {
@@ -64,10 +66,10 @@ fn read(row: &Row<'_>) -> Result<OrganizationKeyRow, ReadError> {
         name: row.text(2)?,
         email: row.opt_text(3)?,
         prefix: row.text(4)?,
-        created_at: row.int(5)?,
-        expires_at: row.opt_int(6)?,
-        last_used_at: row.opt_int(7)?,
-        revoked_at: row.opt_int(8)?,
+        created_at: row.timestamp(5)?,
+        expires_at: row.opt_timestamp(6)?,
+        last_used_at: row.opt_timestamp(7)?,
+        revoked_at: row.opt_timestamp(8)?,
     })
 }
 
@@ -91,7 +93,7 @@ pub fn insert(key: &OrganizationKeyRow, hash: [u8; 32]) -> Statement {
 }
 
 /// Revokes an active key of this kind and, for user keys, of this member.
-pub fn revoke(kind: OrganizationKeyKind, email: Option<&str>, id: &str, now: i64) -> Statement {
+pub fn revoke(kind: OrganizationKeyKind, email: Option<&str>, id: &str, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::OrganizationKeyNotFound,
         "UPDATE organization_keys SET revoked_at = $4
@@ -101,7 +103,7 @@ pub fn revoke(kind: OrganizationKeyKind, email: Option<&str>, id: &str, now: i64
 }
 
 /// Revokes a key of any owner. Revoking twice has no effect.
-pub fn revoke_leaked(id: &str, now: i64) -> Statement {
+pub fn revoke_leaked(id: &str, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE organization_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
         vec![id.into(), now.into()],
@@ -109,7 +111,7 @@ pub fn revoke_leaked(id: &str, now: i64) -> Statement {
 }
 
 /// Records a use; callers do this at most once a minute.
-pub fn touch(id: &str, now: i64) -> Statement {
+pub fn touch(id: &str, now: Timestamp) -> Statement {
     Statement::any("UPDATE organization_keys SET last_used_at = $2 WHERE id = $1", vec![id.into(), now.into()])
 }
 

@@ -5,7 +5,7 @@
 //! enough not to delay other writes. A mark on the project records when nothing is left, so that any server
 //! can continue where another stopped.
 
-use switchboard_types::{LinkOutcome, ProjectId};
+use switchboard_types::{LinkOutcome, ProjectId, Timestamp};
 
 use crate::unit::{Lock, Parent};
 use crate::{ReadError, Refusal, Statement, Store, Unit, links};
@@ -23,7 +23,7 @@ pub struct ClosedProject {
 }
 
 /// Closes a live project and invalidates its keys. Refused as `project_not_found` otherwise.
-pub fn close(project: &ProjectId, revokes: bool, now: i64) -> Unit {
+pub fn close(project: &ProjectId, revokes: bool, now: Timestamp) -> Unit {
     Unit::new()
         .with(Statement::one(
             Refusal::ProjectNotFound,
@@ -36,12 +36,12 @@ pub fn close(project: &ProjectId, revokes: bool, now: i64) -> Unit {
 }
 
 /// Ends an open link with its attempts and verifications.
-pub fn end_link(project: &ProjectId, link: &str, now: i64) -> Unit {
+pub fn end_link(project: &ProjectId, link: &str, now: Timestamp) -> Unit {
     links::end_one(project, link, LinkOutcome::Deleted, now)
 }
 
 /// Ends [`BATCH`] live sessions.
-pub fn end_sessions(project: &ProjectId, now: i64) -> Statement {
+pub fn end_sessions(project: &ProjectId, now: Timestamp) -> Statement {
     batch(
         "UPDATE sessions SET deleted_at = $2, updated_at = $2
          WHERE deleted_at IS NULL
@@ -53,7 +53,7 @@ pub fn end_sessions(project: &ProjectId, now: i64) -> Statement {
 }
 
 /// Ends [`BATCH`] live accounts and erases their credentials.
-pub fn end_accounts(project: &ProjectId, now: i64) -> Statement {
+pub fn end_accounts(project: &ProjectId, now: Timestamp) -> Statement {
     batch(
         "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, credential_sealed = NULL,
            params = '{}', identity_id = NULL,
@@ -67,7 +67,7 @@ pub fn end_accounts(project: &ProjectId, now: i64) -> Statement {
 }
 
 /// Ends [`BATCH`] live accounts without a credential.
-pub fn end_accounts_without_credential(project: &ProjectId, now: i64) -> Statement {
+pub fn end_accounts_without_credential(project: &ProjectId, now: Timestamp) -> Statement {
     batch(
         "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, params = '{}', identity_id = NULL,
            refresh_fence = refresh_fence + 1
@@ -82,7 +82,7 @@ pub fn end_accounts_without_credential(project: &ProjectId, now: i64) -> Stateme
 
 /// Ends [`BATCH`] auth configs whose accounts have no credential. The last statement ends them. Few accounts live
 /// when this is called, so that locking those without a credential costs little.
-pub fn end_auth_configs(project: &ProjectId, now: i64) -> Unit {
+pub fn end_auth_configs(project: &ProjectId, now: Timestamp) -> Unit {
     let end = batch(
         "UPDATE auth_configs SET deleted_at = $2, updated_at = $2, credentials_sealed = NULL, shared_sealed = NULL
          WHERE deleted_at IS NULL
@@ -121,7 +121,7 @@ pub fn forget_idempotency_keys(project: &ProjectId) -> Statement {
 
 /// Marks a deleted project as empty. Refused as `project_not_empty` if it still contains live rows, or is
 /// marked already. Whatever adds a session or auth config locks the project, and an account its auth config.
-pub fn mark_empty(project: &ProjectId, now: i64) -> Unit {
+pub fn mark_empty(project: &ProjectId, now: Timestamp) -> Unit {
     let lock = Statement::lock(
         Refusal::ProjectNotEmpty,
         Parent::Project,
@@ -143,7 +143,7 @@ pub fn mark_empty(project: &ProjectId, now: i64) -> Unit {
 }
 
 /// A statement with the project (`$1`) and the time (`$2`) as arguments.
-fn batch(sql: &'static str, project: &ProjectId, now: i64) -> Statement {
+fn batch(sql: &'static str, project: &ProjectId, now: Timestamp) -> Statement {
     Statement::any(sql, vec![project.into(), now.into()])
 }
 

@@ -1,6 +1,6 @@
 //! Projects: the tenants. Every other object belongs to one.
 
-use switchboard_types::ProjectId;
+use switchboard_types::{ProjectId, Timestamp};
 
 use crate::unit::{Lock, Parent};
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, counts};
@@ -14,10 +14,10 @@ pub struct Project {
     pub name: String,
     /// JSON: registered callback URLs and switches.
     pub settings: String,
-    /// Milliseconds since 1970.
-    pub created_at: i64,
+    /// Creation.
+    pub created_at: Timestamp,
     /// Last change of its settings.
-    pub updated_at: i64,
+    pub updated_at: Timestamp,
 }
 
 macro_rules! select {
@@ -37,8 +37,8 @@ pub(crate) fn read(row: &Row<'_>) -> Result<Project, ReadError> {
         id: row.id(0)?,
         name: row.text(1)?,
         settings: row.text(2)?,
-        created_at: row.int(3)?,
-        updated_at: row.int(4)?,
+        created_at: row.timestamp(3)?,
+        updated_at: row.timestamp(4)?,
     })
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn lock_live(id: &ProjectId) -> Statement {
 }
 
 /// Replaces the settings that were read. Refused if they changed since.
-pub fn set_settings(id: &ProjectId, read: &str, new: &str, now: i64) -> Statement {
+pub fn set_settings(id: &ProjectId, read: &str, new: &str, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::ProjectChanged,
         "UPDATE projects SET settings = $3, updated_at = $4 WHERE id = $1 AND settings = $2 AND deleted_at IS NULL",

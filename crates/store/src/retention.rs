@@ -3,7 +3,7 @@
 //!
 //! The audit log is deleted in whole segments (`audit_segments.rs`).
 
-use switchboard_types::{AccountId, ProjectId};
+use switchboard_types::{AccountId, ProjectId, Timestamp};
 
 use crate::{ReadError, Refusal, Statement, Store, Unit};
 
@@ -34,7 +34,7 @@ macro_rules! delete {
 
 /// Deletes [`BATCH`] links that ended before a time, with their attempts and verifications. The last
 /// statement deletes the links.
-pub fn links(before: i64) -> Unit {
+pub fn links(before: Timestamp) -> Unit {
     unit(
         [
             delete!("attempts", "link_id", of "links" by "finished_at"),
@@ -47,13 +47,13 @@ pub fn links(before: i64) -> Unit {
 }
 
 /// Deletes the receipts of [`BATCH`] revocations that ended before a time.
-pub fn revocations(before: i64) -> Unit {
+pub fn revocations(before: Timestamp) -> Unit {
     unit([delete!("revocations", "id", of "revocations" by "finished_at")], before, BATCH)
 }
 
 /// Deletes [`BATCH`] accounts that were deleted before a time, and their recorded grants. The last statement
 /// deletes the accounts.
-pub fn accounts(before: i64) -> Unit {
+pub fn accounts(before: Timestamp) -> Unit {
     unit(
         [
             delete!("account_grants", "account_id", of "connected_accounts" by "deleted_at"),
@@ -65,13 +65,13 @@ pub fn accounts(before: i64) -> Unit {
 }
 
 /// Deletes [`BATCH`] auth configs that were deleted before a time.
-pub fn auth_configs(before: i64) -> Unit {
+pub fn auth_configs(before: Timestamp) -> Unit {
     unit([delete!("auth_configs", "id", of "auth_configs" by "deleted_at")], before, BATCH)
 }
 
 /// Deletes [`SESSIONS`] sessions that were deleted before a time, with their history. The last statement
 /// deletes the sessions.
-pub fn sessions(before: i64) -> Unit {
+pub fn sessions(before: Timestamp) -> Unit {
     unit(
         [
             delete!("session_versions", "session_id", of "sessions" by "deleted_at"),
@@ -83,7 +83,7 @@ pub fn sessions(before: i64) -> Unit {
 }
 
 /// Deletes [`BATCH`] stored responses of idempotency keys that are older than a time.
-pub fn idempotency_keys(before: i64) -> Unit {
+pub fn idempotency_keys(before: Timestamp) -> Unit {
     unit(
         ["DELETE FROM idempotency_keys WHERE (project_id, key) IN
           (SELECT project_id, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2)
@@ -95,7 +95,7 @@ pub fn idempotency_keys(before: i64) -> Unit {
 
 /// Deletes an account that was never connected and whose link ended before a time. Refused as
 /// `account_changed` when it is being connected again.
-pub fn unconnected_account(project: &ProjectId, id: &str, before: i64, now: i64) -> Statement {
+pub fn unconnected_account(project: &ProjectId, id: &str, before: Timestamp, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET deleted_at = $4, updated_at = $4, params = '{}', identity_id = NULL,
@@ -106,7 +106,7 @@ pub fn unconnected_account(project: &ProjectId, id: &str, before: i64, now: i64)
     )
 }
 
-fn unit<const N: usize>(statements: [&'static str; N], before: i64, batch: usize) -> Unit {
+fn unit<const N: usize>(statements: [&'static str; N], before: Timestamp, batch: usize) -> Unit {
     let batch = i64::try_from(batch).unwrap_or(i64::MAX);
     statements
         .into_iter()
@@ -118,7 +118,7 @@ impl Store {
     /// first.
     pub async fn unconnected_accounts(
         &self,
-        before: i64,
+        before: Timestamp,
         limit: i64,
     ) -> Result<Vec<(ProjectId, AccountId)>, ReadError> {
         self.list(

@@ -17,7 +17,7 @@ pub use conditional::{
 pub use counts::RevocationCounts;
 use counts::read_counts;
 
-use switchboard_types::{AccountId, ProjectId, Scheme};
+use switchboard_types::{AccountId, ProjectId, Scheme, Timestamp};
 
 use crate::jobs::{self, JobKind, NewJob};
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value};
@@ -57,15 +57,15 @@ pub enum RevocationState {
         /// Tokens and client, sealed.
         material: Vec<u8>,
         /// No attempt before this time. During an attempt, the time at which the next one may begin if this
-        /// one has no outcome. In milliseconds since 1970, as all times here.
-        next_try_at: i64,
+        /// one has no outcome.
+        next_try_at: Timestamp,
     },
     /// Finished.
     Finished {
         /// The outcome.
         outcome: RevocationOutcome,
         /// When the outcome was known.
-        at: i64,
+        at: Timestamp,
     },
 }
 
@@ -99,7 +99,7 @@ pub struct RevocationRow {
     /// Number of attempts, including one in progress.
     pub tries: i64,
     /// Creation.
-    pub created_at: i64,
+    pub created_at: Timestamp,
     /// For a conditional revocation, the verification whose tokens these are.
     pub pending_verification_id: Option<String>,
 }
@@ -137,7 +137,11 @@ pub fn insert(row: &RevocationRow) -> Unit {
     }
 }
 
-fn insert_row(row: &RevocationRow, material: Option<Vec<u8>>, finished: Option<(RevocationOutcome, i64)>) -> Statement {
+fn insert_row(
+    row: &RevocationRow,
+    material: Option<Vec<u8>>,
+    finished: Option<(RevocationOutcome, Timestamp)>,
+) -> Statement {
     Statement::one(
         Refusal::RevocationExists,
         "INSERT INTO revocations (id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed,
@@ -180,7 +184,7 @@ pub struct FinishedRevocation {
     /// Digest of the grant or installation that was revoked, if more than a token was.
     pub grant: Option<Vec<u8>>,
     /// When the outcome was known.
-    pub at: i64,
+    pub at: Timestamp,
 }
 
 /// Stores the outcome of a revocation and erases its material, in the unit that ends its job.
@@ -213,7 +217,7 @@ pub fn record_tokens(project: &ProjectId, id: &str, tokens: &str) -> Statement {
 }
 
 fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
-    let state = match (row.opt_text(9)?, row.opt_blob(7)?, row.opt_int(15)?, row.opt_int(13)?) {
+    let state = match (row.opt_text(9)?, row.opt_blob(7)?, row.opt_timestamp(15)?, row.opt_timestamp(13)?) {
         (None, Some(material), None, Some(next_try_at)) => RevocationState::Pending { material, next_try_at },
         (Some(word), None, Some(at), None) => {
             let outcome = RevocationOutcome::ALL.into_iter().find(|outcome| outcome.as_str() == word);
@@ -236,7 +240,7 @@ fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
         tokens: row.text(10)?,
         detail: row.opt_text(11)?,
         tries: row.int(12)?,
-        created_at: row.int(14)?,
+        created_at: row.timestamp(14)?,
         pending_verification_id: row.opt_text(17)?,
     })
 }

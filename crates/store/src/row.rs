@@ -1,9 +1,10 @@
 //! One row of a query result, independent of the engine.
 
 use std::fmt::{self, Write};
+use std::time::Duration;
 
 use rusqlite::types::FromSql;
-use switchboard_types::{Reason, Scheme};
+use switchboard_types::{Reason, Scheme, Timestamp};
 
 use crate::ReadError;
 
@@ -97,6 +98,21 @@ impl<'a> Row<'a> {
     /// Integer column that may be NULL.
     pub fn opt_int(&self, column: usize) -> Result<Option<i64>, ReadError> {
         self.get(column)
+    }
+
+    /// Column with a moment, in milliseconds since 1970 UTC.
+    pub fn timestamp(&self, column: usize) -> Result<Timestamp, ReadError> {
+        self.int(column).map(Timestamp::from_millis)
+    }
+
+    /// Column with a moment that may be NULL.
+    pub fn opt_timestamp(&self, column: usize) -> Result<Option<Timestamp>, ReadError> {
+        Ok(self.opt_int(column)?.map(Timestamp::from_millis))
+    }
+
+    /// Column with a length of time in milliseconds that may be NULL.
+    pub fn opt_duration(&self, column: usize) -> Result<Option<Duration>, ReadError> {
+        Ok(self.opt_int(column)?.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0))))
     }
 
     /// Integer column that is 0 or 1.

@@ -1,6 +1,6 @@
 //! Tool router sessions: a user id and a policy, with the history of policies.
 
-use switchboard_types::ProjectId;
+use switchboard_types::{ProjectId, Timestamp};
 
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value, projects};
 
@@ -17,8 +17,8 @@ pub struct SessionRow {
     pub config: String,
     /// 1 at creation, incremented with every change.
     pub config_version: i64,
-    /// Milliseconds since 1970.
-    pub created_at: i64,
+    /// Creation.
+    pub created_at: Timestamp,
 }
 
 /// A new session of a live project. Refused as `project_gone`.
@@ -40,7 +40,7 @@ pub fn insert(session: &SessionRow) -> Unit {
 }
 
 /// Deletes a session. Refused when it is already deleted.
-pub fn delete(project: &ProjectId, id: &str, now: i64) -> Statement {
+pub fn delete(project: &ProjectId, id: &str, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::SessionNotFound,
         "UPDATE sessions SET deleted_at = $3, updated_at = $3 WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
@@ -53,8 +53,8 @@ pub fn delete(project: &ProjectId, id: &str, now: i64) -> Statement {
 pub struct SessionVersion {
     /// 1 at creation, incremented with every change.
     pub version: i64,
-    /// When it was written; milliseconds since 1970.
-    pub created_at: i64,
+    /// When it was written.
+    pub created_at: Timestamp,
     /// JSON of the policy.
     pub config: String,
     /// Whether it is the current version.
@@ -67,7 +67,7 @@ pub const HISTORY_BYTES: i64 = 1 << 20;
 /// Replaces the policy with version `version` and moves it to the session's history. The history keeps at
 /// most `max_versions` versions and [`HISTORY_BYTES`], and always the newest one. Refused as
 /// `session_changed` if the session has another version or is gone.
-pub fn change(project: &ProjectId, id: &str, version: i64, config: &str, max_versions: i64, now: i64) -> Unit {
+pub fn change(project: &ProjectId, id: &str, version: i64, config: &str, max_versions: i64, now: Timestamp) -> Unit {
     Unit::new()
         .with(Statement::one(
             Refusal::SessionChanged,
@@ -96,7 +96,12 @@ pub fn change(project: &ProjectId, id: &str, version: i64, config: &str, max_ver
 }
 
 fn read_version(row: &Row<'_>) -> Result<SessionVersion, ReadError> {
-    Ok(SessionVersion { version: row.int(0)?, created_at: row.int(1)?, config: row.text(2)?, is_current: row.flag(3)? })
+    Ok(SessionVersion {
+        version: row.int(0)?,
+        created_at: row.timestamp(1)?,
+        config: row.text(2)?,
+        is_current: row.flag(3)?,
+    })
 }
 
 fn read(row: &Row<'_>) -> Result<SessionRow, ReadError> {
@@ -106,7 +111,7 @@ fn read(row: &Row<'_>) -> Result<SessionRow, ReadError> {
         user_id: row.text(2)?,
         config: row.text(3)?,
         config_version: row.int(4)?,
-        created_at: row.int(5)?,
+        created_at: row.timestamp(5)?,
     })
 }
 

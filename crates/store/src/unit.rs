@@ -1,6 +1,8 @@
 //! A write as data: statements, arguments and required results.
 
-use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason, Scheme};
+use std::time::Duration;
+
+use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason, Scheme, Timestamp};
 
 use crate::Refusal;
 
@@ -9,7 +11,7 @@ use crate::Refusal;
 pub enum Value {
     /// SQL NULL.
     Null,
-    /// 64-bit integer: numbers, booleans (0 or 1), times in milliseconds.
+    /// 64-bit integer: numbers, booleans (0 or 1), moments and lengths of time in milliseconds.
     Int(i64),
     /// Text: ids, enums, JSON.
     Text(String),
@@ -20,6 +22,19 @@ pub enum Value {
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
         Self::Int(value)
+    }
+}
+
+impl From<Timestamp> for Value {
+    fn from(at: Timestamp) -> Self {
+        Self::Int(at.as_millis())
+    }
+}
+
+/// As whole milliseconds.
+impl From<Duration> for Value {
+    fn from(length: Duration) -> Self {
+        Self::Int(i64::try_from(length.as_millis()).unwrap_or(i64::MAX))
     }
 }
 

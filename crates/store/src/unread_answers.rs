@@ -1,7 +1,7 @@
 //! Responses of token endpoints that could not be parsed. They are stored sealed for some days: a code and
 //! most refresh tokens work only once, and the response may contain the tokens issued for them.
 
-use switchboard_types::{AccountId, ProjectId};
+use switchboard_types::{AccountId, ProjectId, Timestamp};
 
 use crate::unit::Parent;
 use crate::{ReadError, Row, Statement, Store, Unit};
@@ -20,10 +20,10 @@ pub struct UnreadAnswerRow {
     pub account_id: AccountId,
     /// Sealed.
     pub answer_sealed: Vec<u8>,
-    /// Milliseconds since 1970.
-    pub created_at: i64,
+    /// Creation.
+    pub created_at: Timestamp,
     /// Deleted after this.
-    pub expires_at: i64,
+    pub expires_at: Timestamp,
 }
 
 /// Stores a response, unless the account already has four or is deleted.
@@ -93,7 +93,7 @@ pub(crate) fn delete_of_project(project: &ProjectId) -> Statement {
 }
 
 /// Deletes a batch of expired responses.
-pub fn delete_expired(now: i64) -> Unit {
+pub fn delete_expired(now: Timestamp) -> Unit {
     Unit::new().with(Statement::any(
         "DELETE FROM unread_answers WHERE id IN
            (SELECT id FROM unread_answers WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)
@@ -108,8 +108,8 @@ fn read(row: &Row<'_>) -> Result<UnreadAnswerRow, ReadError> {
         project_id: row.id(1)?,
         account_id: row.id(2)?,
         answer_sealed: row.blob(3)?,
-        created_at: row.int(4)?,
-        expires_at: row.int(5)?,
+        created_at: row.timestamp(4)?,
+        expires_at: row.timestamp(5)?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Connections that wait until the developer confirms the user (R05, contract section 3.8).
 
-use switchboard_types::{AccountId, ProjectId};
+use switchboard_types::{AccountId, ProjectId, Timestamp};
 
 use crate::{ReadError, Refusal, Row, Statement, Store};
 
@@ -16,7 +16,7 @@ pub struct VerificationRow {
     /// The account it connects.
     pub account_id: AccountId,
     /// `updated_at` of the auth config when the flow started (R18).
-    pub auth_config_version: i64,
+    pub auth_config_version: Timestamp,
     /// SHA-256 of the session URI.
     pub token_hash: Vec<u8>,
     /// Kind of the parked value.
@@ -27,12 +27,12 @@ pub struct VerificationRow {
     pub params: String,
     /// Redirect URI of the attempt; only with a code.
     pub redirect_uri: Option<String>,
-    /// Milliseconds since 1970.
-    pub created_at: i64,
+    /// Creation.
+    pub created_at: Timestamp,
     /// Not accepted after this.
-    pub expires_at: i64,
+    pub expires_at: Timestamp,
     /// When it was used; it is valid once.
-    pub consumed_at: Option<i64>,
+    pub consumed_at: Option<Timestamp>,
     /// The attempt that it comes from; `None` for an entered credential.
     pub attempt_id: Option<String>,
 }
@@ -94,7 +94,7 @@ pub fn insert(row: &VerificationRow) -> Statement {
 }
 
 /// Consumes a session URI. Refused when it was used before or has expired.
-pub fn consume(project: &ProjectId, id: &str, now: i64) -> Statement {
+pub fn consume(project: &ProjectId, id: &str, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::VerificationConsumed,
         "UPDATE verifications SET consumed_at = $3, parked_sealed = NULL
@@ -104,7 +104,7 @@ pub fn consume(project: &ProjectId, id: &str, now: i64) -> Statement {
 }
 
 /// Cancels the verifications of a link and erases what was parked.
-pub fn cancel_of_link(link: &str, now: i64) -> Statement {
+pub fn cancel_of_link(link: &str, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE verifications SET consumed_at = $2, parked_sealed = NULL WHERE link_id = $1 AND consumed_at IS NULL",
         vec![link.into(), now.into()],
@@ -113,7 +113,7 @@ pub fn cancel_of_link(link: &str, now: i64) -> Statement {
 
 /// Cancels the verifications of an attempt, or of an entered credential (`attempt` is `None`), because the
 /// same visitor replaced it.
-pub fn cancel_of_attempt(link: &str, attempt: Option<&str>, now: i64) -> Statement {
+pub fn cancel_of_attempt(link: &str, attempt: Option<&str>, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE verifications SET consumed_at = $3, parked_sealed = NULL
          WHERE link_id = $1 AND consumed_at IS NULL AND COALESCE(attempt_id, '') = COALESCE($2, '')",
@@ -137,15 +137,15 @@ fn read(row: &Row<'_>) -> Result<VerificationRow, ReadError> {
         project_id: row.id(1)?,
         link_id: row.text(2)?,
         account_id: row.id(3)?,
-        auth_config_version: row.int(4)?,
+        auth_config_version: row.timestamp(4)?,
         token_hash: row.blob(5)?,
         kind: row.word(6, ParkedKind::parse)?,
         parked_sealed: row.opt_blob(7)?,
         params: row.text(8)?,
         redirect_uri: row.opt_text(9)?,
-        created_at: row.int(10)?,
-        expires_at: row.int(11)?,
-        consumed_at: row.opt_int(12)?,
+        created_at: row.timestamp(10)?,
+        expires_at: row.timestamp(11)?,
+        consumed_at: row.opt_timestamp(12)?,
         attempt_id: row.opt_text(13)?,
     })
 }

@@ -7,26 +7,30 @@ use std::path::Path;
 use switchboard_store::jobs::{self, JobCounts, JobKind, JobLease, JobRow, NewJob};
 use switchboard_store::revocations::{self, FinishedRevocation, RevocationOutcome, RevocationRow, RevocationState};
 use switchboard_store::{Refusal, Statement, Store, Unit, WriteError, meta};
-use switchboard_types::Scheme;
+use switchboard_types::{Scheme, Timestamp};
 
 const KIND: JobKind = JobKind::Revocation;
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
 
 fn open(folder: &Path) -> Store {
     Store::open(&folder.join("test.db")).unwrap()
 }
 
 async fn add(store: &Store, key: &str, lane: &str, run_at: i64) {
-    let job = NewJob { kind: KIND, key, project: &"pr_1".into(), lane, run_at, created_at: 1 };
+    let job = NewJob { kind: KIND, key, project: &"pr_1".into(), lane, run_at: at(run_at), created_at: at(1) };
     store.apply(Unit::new().with(jobs::insert(&job))).await.unwrap();
 }
 
 async fn due(store: &Store, now: i64) -> Vec<JobRow> {
-    store.due_jobs(KIND, now, &[], 10).await.unwrap()
+    store.due_jobs(KIND, at(now), &[], 10).await.unwrap()
 }
 
 /// Takes a job, or says why not.
 async fn take(store: &Store, job: &JobRow, now: i64, until: i64) -> Result<JobLease, Refusal> {
-    let (statement, lease) = jobs::lease(job, now, until);
+    let (statement, lease) = jobs::lease(job, at(now), at(until));
     refusal(store, Unit::new().with(statement)).await.map(|()| lease)
 }
 
@@ -64,11 +68,11 @@ async fn a_worker_stores_nothing_once_another_one_has_the_job() {
     let slow = take(&store, &due(&store, 100).await[0], 100, 160).await.unwrap();
     let quick = take(&store, &due(&store, 160).await[0], 160, 220).await.unwrap();
     let with_outcome = |statement: Statement| Unit::new().with(meta::put("outcome", b"x".to_vec())).with(statement);
-    for statement in [jobs::finish(&slow), jobs::reschedule(&slow, 500, "late")] {
+    for statement in [jobs::finish(&slow), jobs::reschedule(&slow, at(500), "late")] {
         assert_eq!(refusal(&store, with_outcome(statement)).await, Err(Refusal::JobLeaseLost));
     }
     assert!(store.meta("outcome").await.unwrap().is_none());
-    refusal(&store, with_outcome(jobs::reschedule(&quick, 500, "busy"))).await.unwrap();
+    refusal(&store, with_outcome(jobs::reschedule(&quick, at(500), "busy"))).await.unwrap();
     assert!(store.meta("outcome").await.unwrap().is_some());
     // Its lease has ended with that.
     assert_eq!(refusal(&store, with_outcome(jobs::finish(&quick))).await, Err(Refusal::JobLeaseLost));
@@ -97,13 +101,14 @@ async fn due_jobs_come_in_order_without_those_of_full_lanes() {
     }
     let keys = async |except: &[&str], limit| {
         let except: Vec<String> = except.iter().map(ToString::to_string).collect();
-        let found = store.due_jobs(KIND, 50, &except, limit).await.unwrap();
+        let found = store.due_jobs(KIND, at(50), &except, limit).await.unwrap();
         found.into_iter().map(|job| job.key).collect::<Vec<_>>()
     };
     assert_eq!(keys(&[], 10).await, ["rvk_1", "rvk_2", "rvk_3"]);
     assert_eq!(keys(&[], 1).await, ["rvk_1"]);
     assert_eq!(keys(&["b", "a"], 10).await, ["rvk_2"]);
-    let twice = NewJob { kind: KIND, key: "rvk_1", project: &"pr_1".into(), lane: "a", run_at: 1, created_at: 1 };
+    let twice =
+        NewJob { kind: KIND, key: "rvk_1", project: &"pr_1".into(), lane: "a", run_at: at(1), created_at: at(1) };
     assert_eq!(refusal(&store, Unit::new().with(jobs::insert(&twice))).await, Err(Refusal::JobExists));
 }
 
@@ -111,22 +116,25 @@ async fn due_jobs_come_in_order_without_those_of_full_lanes() {
 async fn jobs_are_counted_by_state_and_failed_ones_are_listed() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    assert_eq!(store.job_counts(KIND, 1).await.unwrap(), JobCounts::default());
+    assert_eq!(store.job_counts(KIND, at(1)).await.unwrap(), JobCounts::default());
     for (key, run_at) in [("rvk_1", 10), ("rvk_2", 20), ("rvk_3", 30), ("rvk_4", 40), ("rvk_5", 900)] {
         add(&store, key, "github", run_at).await;
     }
     let jobs = due(&store, 50).await;
     // One run is over, one goes on, one died: its job is due since its lease ran out.
     let over = take(&store, &jobs[0], 50, 110).await.unwrap();
-    store.apply(Unit::new().with(jobs::reschedule(&over, 800, "503"))).await.unwrap();
+    store.apply(Unit::new().with(jobs::reschedule(&over, at(800), "503"))).await.unwrap();
     take(&store, &jobs[1], 50, 110).await.unwrap();
     take(&store, &jobs[2], 50, 60).await.unwrap();
-    let counts = store.job_counts(KIND, 70).await.unwrap();
-    assert_eq!(counts, JobCounts { waiting: 2, due: 2, leased: 1, oldest_due_at: Some(40) });
+    let counts = store.job_counts(KIND, at(70)).await.unwrap();
+    assert_eq!(counts, JobCounts { waiting: 2, due: 2, leased: 1, oldest_due_at: Some(at(40)) });
     let failed = store.failed_jobs(KIND, 10).await.unwrap();
     assert_eq!(failed.len(), 1, "{failed:?}");
     let job = &failed[0];
-    assert_eq!((job.key.as_str(), job.tries, job.next_run_at, job.detail.as_str()), ("rvk_1", 1, 800, "503"));
+    assert_eq!(
+        (job.key.as_str(), job.tries, job.next_run_at.as_millis(), job.detail.as_str()),
+        ("rvk_1", 1, 800, "503")
+    );
 }
 
 fn revocation(id: &str, next_try_at: i64, verification: Option<&str>) -> RevocationRow {
@@ -140,18 +148,18 @@ fn revocation(id: &str, next_try_at: i64, verification: Option<&str>) -> Revocat
         scheme: Scheme::OAuth2,
         is_managed: false,
         params: "{}".to_owned(),
-        state: RevocationState::Pending { material: b"sealed".to_vec(), next_try_at },
+        state: RevocationState::Pending { material: b"sealed".to_vec(), next_try_at: at(next_try_at) },
         tokens: "[]".to_owned(),
         detail: None,
         tries: 0,
-        created_at: 1,
+        created_at: at(1),
         pending_verification_id: verification.map(str::to_owned),
     }
 }
 
 async fn next_try_at(store: &Store, id: &str) -> Option<i64> {
     match store.revocation(&"pr_1".into(), id).await.unwrap()?.state {
-        RevocationState::Pending { next_try_at, .. } => Some(next_try_at),
+        RevocationState::Pending { next_try_at, .. } => Some(next_try_at.as_millis()),
         RevocationState::Finished { .. } => None,
     }
 }
@@ -164,7 +172,7 @@ async fn the_outcome_of_a_revocation_ends_its_job_and_keeps_the_number_of_tries(
     let lease = take(&store, &due(&store, 100).await[0], 100, 160).await.unwrap();
     let row = store.revocation(&"pr_1".into(), "rvk_1").await.unwrap().unwrap();
     assert_eq!((row.tries, next_try_at(&store, "rvk_1").await), (1, Some(160)), "the end of the lease");
-    let unit = Unit::new().with(jobs::reschedule(&lease, 300, "503"));
+    let unit = Unit::new().with(jobs::reschedule(&lease, at(300), "503"));
     let unit = unit.with(revocations::record_tokens(&"pr_1".into(), "rvk_1", r#"["refresh_token"]"#));
     store.apply(unit).await.unwrap();
     let row = store.revocation(&"pr_1".into(), "rvk_1").await.unwrap().unwrap();
@@ -177,13 +185,13 @@ async fn the_outcome_of_a_revocation_ends_its_job_and_keeps_the_number_of_tries(
         detail: None,
         tries: 2,
         grant: None,
-        at: 301,
+        at: at(301),
     };
     let unit = Unit::new().with(jobs::finish(&lease)).with(revocations::finish(&"pr_1".into(), "rvk_1", &finished));
     store.apply(unit).await.unwrap();
     let row = store.revocation(&"pr_1".into(), "rvk_1").await.unwrap().unwrap();
     assert_eq!((row.tries, row.detail), (2, None));
-    assert_eq!(row.state, RevocationState::Finished { outcome: RevocationOutcome::Revoked, at: 301 });
+    assert_eq!(row.state, RevocationState::Finished { outcome: RevocationOutcome::Revoked, at: at(301) });
     assert!(due(&store, i64::MAX).await.is_empty());
 }
 
@@ -205,16 +213,25 @@ async fn a_conditional_revocation_can_be_postponed_made_due_and_cancelled_until_
     let store = waiting_for_a_choice(folder.path());
     store.apply(revocations::insert(&revocation("rvk_1", 100, Some("vf_1")))).await.unwrap();
     let seen = due(&store, 100).await;
-    refusal(&store, Unit::new().with(revocations::postpone(&"pr_1".into(), "vf_1", 200))).await.unwrap();
+    refusal(&store, Unit::new().with(revocations::postpone(&"pr_1".into(), "vf_1", at(200)))).await.unwrap();
     assert_eq!(take(&store, &seen[0], 100, 160).await.map(drop), Err(Refusal::JobTaken), "it was postponed meanwhile");
-    store.apply(Unit::new().with(revocations::postpone_of_account(&"pr_1".into(), &"ca_1".into(), 150))).await.unwrap();
+    store
+        .apply(Unit::new().with(revocations::postpone_of_account(&"pr_1".into(), &"ca_1".into(), at(150))))
+        .await
+        .unwrap();
     assert_eq!(next_try_at(&store, "rvk_1").await, Some(200), "never earlier");
-    store.apply(Unit::new().with(revocations::postpone_of_account(&"pr_1".into(), &"ca_1".into(), 250))).await.unwrap();
+    store
+        .apply(Unit::new().with(revocations::postpone_of_account(&"pr_1".into(), &"ca_1".into(), at(250))))
+        .await
+        .unwrap();
     assert_eq!(next_try_at(&store, "rvk_1").await, Some(250));
 
     // A second one, which is taken: nothing changes it any more.
     store.apply(revocations::insert(&revocation("rvk_2", 300, Some("vf_1")))).await.unwrap();
-    store.apply(Unit::new().with(revocations::postpone_of_account(&"pr_1".into(), &"ca_1".into(), 300))).await.unwrap();
+    store
+        .apply(Unit::new().with(revocations::postpone_of_account(&"pr_1".into(), &"ca_1".into(), at(300))))
+        .await
+        .unwrap();
     let jobs = due(&store, 300).await;
     let taken = jobs.iter().find(|job| job.key == "rvk_2").unwrap();
     take(&store, taken, 300, 360).await.unwrap();
@@ -222,10 +239,10 @@ async fn a_conditional_revocation_can_be_postponed_made_due_and_cancelled_until_
     assert!(store.revocation(&"pr_1".into(), "rvk_1").await.unwrap().is_none());
     assert_eq!(next_try_at(&store, "rvk_2").await, Some(360));
     store.apply(revocations::cancel_conditional_of_account(&"pr_1".into(), &"ca_1".into())).await.unwrap();
-    store.apply(revocations::make_unconditional(&"pr_1".into(), "vf_1", 1)).await.unwrap();
+    store.apply(revocations::make_unconditional(&"pr_1".into(), "vf_1", at(1))).await.unwrap();
     let row = store.revocation(&"pr_1".into(), "rvk_2").await.unwrap().unwrap();
     assert_eq!(row.pending_verification_id.as_deref(), Some("vf_1"));
-    let postponed = refusal(&store, Unit::new().with(revocations::postpone(&"pr_1".into(), "vf_1", 900))).await;
+    let postponed = refusal(&store, Unit::new().with(revocations::postpone(&"pr_1".into(), "vf_1", at(900)))).await;
     assert_eq!(postponed, Err(Refusal::AlreadyBeingRevoked));
     // Its worker may withdraw it.
     assert_eq!(due(&store, 360).await.len(), 1);
@@ -242,7 +259,7 @@ async fn a_revocation_that_is_made_unconditional_is_due_and_stays() {
     let folder = tempfile::tempdir().unwrap();
     let store = waiting_for_a_choice(folder.path());
     store.apply(revocations::insert(&revocation("rvk_1", 900, Some("vf_1")))).await.unwrap();
-    store.apply(revocations::make_unconditional(&"pr_1".into(), "vf_1", 50)).await.unwrap();
+    store.apply(revocations::make_unconditional(&"pr_1".into(), "vf_1", at(50))).await.unwrap();
     store.apply(revocations::cancel_conditional_of_account(&"pr_1".into(), &"ca_1".into())).await.unwrap();
     assert_eq!((next_try_at(&store, "rvk_1").await, due(&store, 50).await.len()), (Some(50), 1));
 }
@@ -275,14 +292,16 @@ async fn pending_revocations_of_an_earlier_program_become_jobs() {
 
     let store = open(folder.path());
     let jobs = due(&store, 200).await;
-    let found: Vec<_> =
-        jobs.iter().map(|job| (job.key.as_str(), job.lane.as_str(), job.tries, job.fence.0, job.created_at)).collect();
+    let found: Vec<_> = jobs
+        .iter()
+        .map(|job| (job.key.as_str(), job.lane.as_str(), job.tries, job.fence.0, job.created_at.as_millis()))
+        .collect();
     assert_eq!(found, [("rvk_new", "github", 0, 0, 90), ("rvk_tried", "slack", 3, 0, 80)]);
     assert!(due(&store, 99).await.is_empty());
     let row = store.revocation(&"pr_1".into(), "rvk_tried").await.unwrap().unwrap();
     assert_eq!((row.tries, row.detail.as_deref(), row.tokens.as_str()), (3, Some("503"), r#"["refresh_token"]"#));
-    assert_eq!(row.state, RevocationState::Pending { material: vec![2], next_try_at: 200 });
+    assert_eq!(row.state, RevocationState::Pending { material: vec![2], next_try_at: at(200) });
     let row = store.revocation(&"pr_1".into(), "rvk_over").await.unwrap().unwrap();
     assert_eq!((row.tries, row.detail.as_deref()), (9, Some("Given up")));
-    assert_eq!(row.state, RevocationState::Finished { outcome: RevocationOutcome::Failed, at: 310 });
+    assert_eq!(row.state, RevocationState::Finished { outcome: RevocationOutcome::Failed, at: at(310) });
 }

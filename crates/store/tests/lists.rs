@@ -12,7 +12,7 @@ use switchboard_store::accounts::{
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
 use switchboard_store::projects::{self, Project};
 use switchboard_store::{ListPage, PageQuery, PageStart, Position, Store, Unit};
-use switchboard_types::{ProjectId, ReasonCode, Scheme};
+use switchboard_types::{ProjectId, ReasonCode, Scheme, Timestamp};
 
 const PROJECT: &str = "pr_1";
 const CONFIGS: [(&str, &str); 3] = [("ac_1", "up"), ("ac_2", "up"), ("ac_3", "down")];
@@ -31,13 +31,17 @@ fn config(id: &str, project: &str, toolkit: &str) -> AuthConfigRow {
         settings: "{}".to_owned(),
         credentials_sealed: None,
         shared_sealed: None,
-        created_at: 1,
-        updated_at: 1,
+        created_at: at(1),
+        updated_at: at(1),
     }
 }
 
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
 fn project(id: &str) -> Project {
-    Project { id: id.into(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1, updated_at: 1 }
+    Project { id: id.into(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: at(1), updated_at: at(1) }
 }
 
 /// Accounts of every user, auth config, type and status, and a second project.
@@ -54,8 +58,8 @@ async fn world(folder: &std::path::Path) -> Store {
         store.apply(unit).await.unwrap();
     }
     // The API shows the accounts of one auth config as INACTIVE.
-    let disabled = AuthConfigRow { is_enabled: false, updated_at: 2, ..config("ac_2", PROJECT, "up") };
-    store.apply(Unit::new().with(auth_configs::replace(&disabled, 1))).await.unwrap();
+    let disabled = AuthConfigRow { is_enabled: false, updated_at: at(2), ..config("ac_2", PROJECT, "up") };
+    store.apply(Unit::new().with(auth_configs::replace(&disabled, at(1)))).await.unwrap();
     store
 }
 
@@ -86,9 +90,9 @@ fn account(number: usize, project: &ProjectId) -> Unit {
         acl: None,
         params: "{}",
         link_id: None,
-        now: time,
+        now: at(time),
     });
-    let later = 10_000 - time;
+    let later = at(10_000 - time);
     match number % 4 {
         0 => {
             let activation = Activation {
@@ -251,16 +255,16 @@ async fn stored_counters_equal_the_real_counts_after_every_change() {
         assert_eq!(projects, number("SELECT COUNT(*) FROM projects WHERE deleted_at IS NULL"), "{when}");
     };
     check("at first").await;
-    store.apply(Unit::new().with(accounts::delete(&PROJECT.into(), &"ca_00005".into(), 9))).await.unwrap();
+    store.apply(Unit::new().with(accounts::delete(&PROJECT.into(), &"ca_00005".into(), at(9)))).await.unwrap();
     check("after a deletion").await;
-    store.apply(Unit::new().with(accounts::delete(&PROJECT.into(), &"ca_00005".into(), 9))).await.unwrap_err();
+    store.apply(Unit::new().with(accounts::delete(&PROJECT.into(), &"ca_00005".into(), at(9)))).await.unwrap_err();
     check("after a deletion that was refused").await;
-    let again = AuthConfigRow { updated_at: 3, ..config("ac_2", PROJECT, "up") };
-    store.apply(Unit::new().with(auth_configs::replace(&again, 2))).await.unwrap();
+    let again = AuthConfigRow { updated_at: at(3), ..config("ac_2", PROJECT, "up") };
+    store.apply(Unit::new().with(auth_configs::replace(&again, at(2)))).await.unwrap();
     check("after an auth config was enabled").await;
     let unit = Unit::new()
-        .with(accounts::delete_of_auth_config(&PROJECT.into(), "ac_3", 9))
-        .with(auth_configs::delete(&PROJECT.into(), "ac_3", 9));
+        .with(accounts::delete_of_auth_config(&PROJECT.into(), "ac_3", at(9)))
+        .with(auth_configs::delete(&PROJECT.into(), "ac_3", at(9)));
     store.apply(unit).await.unwrap();
     check("after an auth config was deleted").await;
     store.apply(Unit::new().with(projects::insert(&project("pr_3")))).await.unwrap();

@@ -9,10 +9,14 @@ use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::projects::{self, Project};
 use switchboard_store::sessions::{self, SessionRow};
 use switchboard_store::{Refusal, Store, Unit, WriteError, audit, meta, project_deletion};
-use switchboard_types::Scheme;
+use switchboard_types::{Scheme, Timestamp};
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
 
 fn project(id: &str) -> Project {
-    Project { id: id.into(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1, updated_at: 1 }
+    Project { id: id.into(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: at(1), updated_at: at(1) }
 }
 
 fn open(folder: &Path) -> Store {
@@ -38,7 +42,8 @@ async fn a_refused_unit_writes_nothing() {
 async fn a_failed_condition_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let unit = Unit::new().with(meta::put("seen", b"x".to_vec())).with(api_keys::revoke(&"pr_1".into(), "key_1", 5));
+    let unit =
+        Unit::new().with(meta::put("seen", b"x".to_vec())).with(api_keys::revoke(&"pr_1".into(), "key_1", at(5)));
     let refused = store.apply(unit).await.unwrap_err();
     assert!(matches!(refused, WriteError::Refused(Refusal::ApiKeyNotFound)), "{refused}");
     assert!(store.meta("seen").await.unwrap().is_none());
@@ -91,7 +96,7 @@ async fn arguments_are_bound_by_placeholder_number() {
     let event = |id: &str, object: &str| audit::AuditEvent {
         id: id.to_owned(),
         project_id: Some("pr_1".into()),
-        at: 7,
+        at: at(7),
         actor: "cli".to_owned(),
         action: "project.create".to_owned(),
         object: object.to_owned(),
@@ -104,7 +109,7 @@ async fn arguments_are_bound_by_placeholder_number() {
     store.apply(unit).await.unwrap();
     let found = store.audit_events(&"pr_1".into(), "pr_1").await.unwrap();
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].id.as_str(), found[0].at, found[0].request_id.as_deref()), ("evt_1", 7, None));
+    assert_eq!((found[0].id.as_str(), found[0].at.as_millis(), found[0].request_id.as_deref()), ("evt_1", 7, None));
     let unit = Unit::new().with(audit::insert(event("evt_3", "pr_1"))).with(audit::insert(event("evt_4", "pr_1")));
     store.apply(unit).await.unwrap();
     let newest = store.newest_audit_events(&"pr_1".into(), "pr_1", 2).await.unwrap();
@@ -209,16 +214,16 @@ async fn nothing_is_added_to_a_deleted_project_or_auth_config() {
     store.apply(with_session.and(with_config)).await.unwrap();
     let again = store.apply(auth_configs::insert_first_managed(&auth_config("ac_2"))).await.unwrap_err();
     assert!(matches!(again, WriteError::Refused(Refusal::ManagedAuthConfigExists)), "{again}");
-    store.apply(project_deletion::close(&"pr_1".into(), false, 2)).await.unwrap();
+    store.apply(project_deletion::close(&"pr_1".into(), false, at(2))).await.unwrap();
     for unit in add() {
         let refused = store.apply(unit).await.unwrap_err();
         assert!(matches!(refused, WriteError::Refused(Refusal::ProjectGone)), "{refused}");
     }
-    let busy = store.apply(project_deletion::mark_empty(&"pr_1".into(), 3)).await.unwrap_err();
+    let busy = store.apply(project_deletion::mark_empty(&"pr_1".into(), at(3))).await.unwrap_err();
     assert!(matches!(busy, WriteError::Refused(Refusal::ProjectNotEmpty)), "{busy}");
-    store.apply(Unit::new().with(project_deletion::end_sessions(&"pr_1".into(), 3))).await.unwrap();
-    assert_eq!(store.apply(project_deletion::end_auth_configs(&"pr_1".into(), 3)).await.unwrap(), [0, 0, 1]);
-    store.apply(project_deletion::mark_empty(&"pr_1".into(), 3)).await.unwrap();
+    store.apply(Unit::new().with(project_deletion::end_sessions(&"pr_1".into(), at(3)))).await.unwrap();
+    assert_eq!(store.apply(project_deletion::end_auth_configs(&"pr_1".into(), at(3))).await.unwrap(), [0, 0, 1]);
+    store.apply(project_deletion::mark_empty(&"pr_1".into(), at(3))).await.unwrap();
 }
 
 fn api_key(id: &str) -> ApiKeyRow {
@@ -227,7 +232,7 @@ fn api_key(id: &str) -> ApiKeyRow {
         project_id: "pr_1".into(),
         name: "n".to_owned(),
         prefix: "ak_".to_owned(),
-        created_at: 1,
+        created_at: at(1),
         expires_at: None,
         last_used_at: None,
         revoked_at: None,
@@ -243,7 +248,7 @@ fn session(id: &str) -> SessionRow {
         user_id: "u".to_owned(),
         config: "{}".to_owned(),
         config_version: 1,
-        created_at: 1,
+        created_at: at(1),
     }
 }
 
@@ -260,7 +265,7 @@ fn auth_config(id: &str) -> AuthConfigRow {
         settings: "{}".to_owned(),
         credentials_sealed: None,
         shared_sealed: None,
-        created_at: 1,
-        updated_at: 1,
+        created_at: at(1),
+        updated_at: at(1),
     }
 }

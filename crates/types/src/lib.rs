@@ -6,6 +6,7 @@ mod ids;
 mod link_outcome;
 mod reason;
 mod scheme;
+mod timestamp;
 mod words;
 
 pub use audit_action::{AuditAction, AuditOutcome, AuditResult};
@@ -13,3 +14,4 @@ pub use ids::{AccountId, CredentialVersion, Fence, ProjectId};
 pub use link_outcome::LinkOutcome;
 pub use reason::{Reason, ReasonCode};
 pub use scheme::{Scheme, UnknownScheme};
+pub use timestamp::Timestamp;

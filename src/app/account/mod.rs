@@ -9,7 +9,7 @@ use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{self, AccountFilter, AccountRow, AccountStatus};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::{ListPage, PageQuery, Refusal, Unit, WriteError, links, unread_answers};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, ProjectId};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, ProjectId, Timestamp};
 use switchboard_vault::{Entropy, Secrets};
 
 use crate::app::Actor;
@@ -20,7 +20,6 @@ use crate::app::model::params::AccountParams;
 use crate::app::project::Projects;
 use crate::app::revocation::Revocations;
 use crate::error::Result;
-use crate::time::{Millis, millis};
 
 /// An account with everything that a response needs.
 #[derive(Debug)]
@@ -44,13 +43,13 @@ pub struct AccountView {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lifetime {
     /// When the access token expires.
-    pub access_token_expires_at: Option<Millis>,
+    pub access_token_expires_at: Option<Timestamp>,
     /// When the access token is due for a refresh.
-    pub refresh_due_at: Option<Millis>,
+    pub refresh_due_at: Option<Timestamp>,
     /// When the user must reconnect in any case.
-    pub hard_expiry: Option<Millis>,
+    pub hard_expiry: Option<Timestamp>,
     /// When the refresh token expires if it is not used.
-    pub idle_expiry: Option<Millis>,
+    pub idle_expiry: Option<Timestamp>,
 }
 
 /// Status reason of an account whose auth config is disabled.
@@ -180,9 +179,7 @@ impl Accounts {
         let toolkit = self.core.toolkit(&row.toolkit);
         let oauth = toolkit.as_ref().and_then(|toolkit| toolkit.oauth(row.scheme));
         let refreshes = oauth.filter(|_| secrets.get("refresh_token").is_some());
-        let after = |from: Option<Millis>, seconds: Option<u64>| {
-            Some(from?.saturating_add(millis(Duration::from_secs(seconds?))))
-        };
+        let after = |from: Option<Timestamp>, seconds: Option<u64>| Some(from? + Duration::from_secs(seconds?));
         let params = AccountParams::parse(&row.params)?;
         let mut hard_expiry = after(params.consented_at, refreshes.and_then(|oauth| oauth.refresh_token_lifetime));
         let mut idle_expiry = after(row.issued_at, refreshes.and_then(|oauth| oauth.refresh_token_idle));

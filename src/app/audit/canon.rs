@@ -5,6 +5,7 @@
 use sha2::{Digest, Sha256};
 use switchboard_store::audit::AuditEvent;
 use switchboard_store::audit_segments::{Segment, Tombstone};
+use switchboard_types::Timestamp;
 
 /// Domain of the authentication codes of segments; see `KeyRing::authenticate`.
 pub const SEGMENT: &str = "audit segment, version 1";
@@ -21,7 +22,7 @@ pub struct Events {
     /// Number of events so far.
     pub count: i64,
     /// Time of the newest event.
-    pub newest_at: i64,
+    pub newest_at: Timestamp,
 }
 
 impl Events {
@@ -30,7 +31,7 @@ impl Events {
         let mut bytes = Vec::with_capacity(256);
         text(&mut bytes, Some(&event.id));
         text(&mut bytes, event.project_id.as_deref());
-        number(&mut bytes, event.at);
+        number(&mut bytes, event.at.as_millis());
         for part in [&event.actor, &event.action, &event.object, &event.outcome] {
             text(&mut bytes, Some(part));
         }
@@ -55,7 +56,7 @@ pub fn segment(row: &Segment) -> Vec<u8> {
     text(&mut bytes, row.project_id.as_deref());
     text(&mut bytes, Some(&row.from_id));
     text(&mut bytes, Some(&row.until_id));
-    for part in [row.events, row.newest_at, row.sealed_at] {
+    for part in [row.events, row.newest_at.as_millis(), row.sealed_at.as_millis()] {
         number(&mut bytes, part);
     }
     blob(&mut bytes, &row.digest);
@@ -68,7 +69,7 @@ pub fn tombstone(segment: &Segment, row: &Tombstone) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(96);
     number(&mut bytes, segment.number);
     blob(&mut bytes, &segment.mac);
-    number(&mut bytes, row.dropped_at);
+    number(&mut bytes, row.dropped_at.as_millis());
     number(&mut bytes, row.dropped_events);
     bytes
 }

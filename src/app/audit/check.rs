@@ -5,14 +5,13 @@ use std::path::Path;
 
 use serde::Serialize;
 use switchboard_store::audit_segments::Segment;
-use switchboard_types::ProjectId;
+use switchboard_types::{ProjectId, Timestamp};
 use switchboard_vault::MacError;
 
 use super::canon::{self, Events, GENESIS};
 use super::head::{self, Head, HeadState};
 use crate::app::audit::AuditLog;
 use crate::error::Result;
-use crate::time::Millis;
 
 /// Segments read per page.
 const PAGE: i64 = 500;
@@ -73,8 +72,8 @@ pub struct Report {
     pub sealed_events: i64,
     /// Number of events that are not sealed yet.
     pub unsealed_events: i64,
-    /// When the oldest unsealed event was written, in milliseconds since 1970.
-    pub unsealed_since: Option<Millis>,
+    /// When the oldest unsealed event was written.
+    pub unsealed_since: Option<Timestamp>,
     /// Number of events dropped by retention.
     pub dropped_events: i64,
     /// The problems found.

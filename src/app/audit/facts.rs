@@ -5,8 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use crate::time::Millis;
+use switchboard_types::Timestamp;
 
 /// The details of an event about an account or its links.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -23,7 +22,7 @@ pub struct Facts {
     pub is_reconnect: bool,
     /// When the link expires.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub link_expires_at: Option<Millis>,
+    pub link_expires_at: Option<Timestamp>,
     /// The provider's host that the browser was sent to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -38,7 +37,7 @@ pub struct Facts {
     pub missing_scopes: Vec<String>,
     /// When the access token expires.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<Millis>,
+    pub expires_at: Option<Timestamp>,
     /// Whether the account can get a new token without the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_renewable: Option<bool>,
@@ -62,7 +61,7 @@ pub struct Facts {
     pub is_kept: bool,
     /// Delay before the next attempt, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_try_ms: Option<Millis>,
+    pub next_try_ms: Option<i64>,
     /// The fields that were changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,

@@ -15,12 +15,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use switchboard_store::Unit;
 use switchboard_store::audit_segments::Segment;
-use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId, Timestamp};
 
 use crate::app::Actor;
 use crate::app::audit::AuditLog;
 use crate::error::{Error, Result};
-use crate::time::Millis;
 
 use super::canon::GENESIS;
 
@@ -35,7 +34,7 @@ pub struct Head {
     /// Its authentication code, in hexadecimal.
     pub mac: String,
     /// When it was sealed, in milliseconds since 1970.
-    pub sealed_at: Millis,
+    pub sealed_at: Timestamp,
 }
 
 impl Head {
@@ -44,7 +43,7 @@ impl Head {
             Some(segment) => {
                 Self { segment: segment.number, mac: HEXLOWER.encode(&segment.mac), sealed_at: segment.sealed_at }
             }
-            None => Self { segment: 0, mac: HEXLOWER.encode(&GENESIS), sealed_at: 0 },
+            None => Self { segment: 0, mac: HEXLOWER.encode(&GENESIS), sealed_at: Timestamp::EPOCH },
         }
     }
 }

@@ -12,14 +12,15 @@ use std::time::Duration;
 
 use switchboard_store::audit_segments::{self, DROP_BATCH, Segment, Tombstone};
 use switchboard_store::{Unit, WriteError, meta};
+use switchboard_types::Timestamp;
 
 use super::{canon, seal};
 use crate::app::audit::AuditLog;
 use crate::error::Result;
-use crate::time::{DAY, Millis};
+use crate::time::DAY;
 
 /// The mark advances at most this many times as fast as the server's running time.
-const MAX_CATCH_UP_FACTOR: i64 = 10;
+const MAX_CATCH_UP_FACTOR: u32 = 10;
 /// Key of the mark in the `meta` table.
 const MARK: &str = "audit_time";
 /// Pause between two batches, for other writes.
@@ -42,9 +43,9 @@ impl Retention {
         let passed = if self.has_begun { seal::INTERVAL } else { Duration::ZERO };
         self.has_begun = true;
         let dropped = audit_log.drop_old_events(passed).await?;
-        let behind = audit_log.core.now() - audit_log.audit_time().await?;
+        let behind = audit_log.core.now().since(audit_log.audit_time().await?);
         if behind > DAY && !self.is_behind {
-            let hours = behind / (DAY / 24);
+            let hours = behind.as_secs() / 3_600;
             tracing::warn!(
                 hours,
                 "the clock is far ahead of when this server last ran; audit events are dropped late until it has caught up"
@@ -61,7 +62,7 @@ impl AuditLog {
     pub async fn drop_old_events(&self, passed: Duration) -> Result<i64> {
         let Some(days) = self.core.settings.audit_retention_days else { return Ok(0) };
         self.finish_drop().await?;
-        let before = self.advance_time(passed).await? - i64::from(days.get()) * DAY;
+        let before = self.advance_time(passed).await? - DAY * days.get();
         let mut dropped = 0;
         while let Some(events) = self.drop_oldest(before).await? {
             dropped += events;
@@ -73,28 +74,25 @@ impl AuditLog {
     }
 
     /// Advances the mark towards the clock, and returns it.
-    async fn advance_time(&self, passed: Duration) -> Result<Millis> {
-        let passed = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
-        let mark =
-            self.audit_time().await?.saturating_add(passed.saturating_mul(MAX_CATCH_UP_FACTOR)).min(self.core.now());
-        self.core.store.apply(Unit::new().with(meta::put(MARK, mark.to_be_bytes().to_vec()))).await?;
+    async fn advance_time(&self, passed: Duration) -> Result<Timestamp> {
+        let mark = (self.audit_time().await? + passed.saturating_mul(MAX_CATCH_UP_FACTOR)).min(self.core.now());
+        self.core.store.apply(Unit::new().with(meta::put(MARK, mark.as_millis().to_be_bytes().to_vec()))).await?;
         Ok(mark)
     }
 
     /// The mark. It starts at the time of the newest sealed event, which an earlier run of the server wrote. A
     /// mark in the past only delays dropping.
-    async fn audit_time(&self) -> Result<Millis> {
-        let stored =
-            self.core.store.meta(MARK).await?.and_then(|bytes| bytes.try_into().ok()).map(Millis::from_be_bytes);
+    async fn audit_time(&self) -> Result<Timestamp> {
+        let stored = self.core.store.meta(MARK).await?.and_then(|bytes| bytes.try_into().ok());
         let mark = match stored {
-            Some(mark) => mark,
-            None => self.core.store.newest_audit_segment().await?.map_or(Millis::MAX, |segment| segment.newest_at),
+            Some(mark) => Timestamp::from_millis(i64::from_be_bytes(mark)),
+            None => self.core.store.newest_audit_segment().await?.map_or(Timestamp::MAX, |segment| segment.newest_at),
         };
         Ok(mark.min(self.core.now()))
     }
 
     /// Drops about one batch of the oldest ranges whose events were all written before a time.
-    async fn drop_oldest(&self, before: Millis) -> Result<Option<i64>> {
+    async fn drop_oldest(&self, before: Timestamp) -> Result<Option<i64>> {
         let old = self.core.store.audit_tombstone().await?;
         let after = old.as_ref().map_or(0, |segment| segment.number);
         let already_dropped = old.and_then(|segment| segment.tombstone).map_or(0, |range| range.dropped_events);
@@ -119,7 +117,7 @@ impl AuditLog {
     }
 
     /// The oldest ranges that may be dropped: as many as fit in a batch, but at least one.
-    async fn oldest_ranges(&self, after: i64, before: Millis) -> Result<Option<Ranges>> {
+    async fn oldest_ranges(&self, after: i64, before: Timestamp) -> Result<Option<Ranges>> {
         let (mut selected, mut next): (Option<Ranges>, Option<Ranges>) = (None, None);
         let mut number = after;
         loop {
@@ -172,18 +170,18 @@ impl AuditLog {
 struct Ranges {
     last: Segment,
     events: i64,
-    newest_at: Millis,
+    newest_at: Timestamp,
 }
 
 impl Ranges {
     fn with(before: Option<Self>, last: Segment) -> Self {
-        let (events, newest_at) = before.map_or((0, Millis::MIN), |range| (range.events, range.newest_at));
+        let (events, newest_at) = before.map_or((0, Timestamp::MIN), |range| (range.events, range.newest_at));
         Self { events: events + last.events, newest_at: newest_at.max(last.newest_at), last }
     }
 }
 
 /// Adds the next range to the selected ones, if it has expired and all fit in one batch.
-fn take_if_expired(selected: &mut Option<Ranges>, next: &mut Option<Ranges>, before: Millis) -> bool {
+fn take_if_expired(selected: &mut Option<Ranges>, next: &mut Option<Ranges>, before: Timestamp) -> bool {
     let events = selected.as_ref().map_or(0, |range| range.events);
     let Some(range) = next.take() else { return false };
     if range.newest_at >= before || (events > 0 && events + range.events > DROP_BATCH) {

@@ -4,6 +4,7 @@
 //! replaces only the version that it was based on, so concurrent changes are not lost.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 use switchboard_catalog::Scheme;
@@ -110,7 +111,7 @@ impl AuthConfigs {
                 return Ok(());
             }
             // Always greater than before, even within the same millisecond: flows compare it as a version.
-            row.updated_at = self.core.now().max(replaces + 1);
+            row.updated_at = self.core.now().max(replaces + Duration::from_millis(1));
             let unit = Unit::new().with(auth_configs::replace(&row, replaces)).with(self.core.audit(
                 actor,
                 action,

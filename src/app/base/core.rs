@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 use switchboard_catalog::Toolkit;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::audit::{self, AuditEvent};
 use switchboard_store::{Statement, Store, Unit, meta};
-use switchboard_types::{AuditAction, AuditResult, ProjectId};
+use switchboard_types::{AuditAction, AuditResult, ProjectId, Timestamp};
 use switchboard_vault::Entropy;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,10 +24,10 @@ use crate::app::model::params::AccountParams;
 use crate::error::Result;
 use crate::id::Kind;
 use crate::metrics::Metrics;
-use crate::time::{Clock, Millis};
+use crate::time::Clock;
 
 /// How long a successful readiness check is reused, in milliseconds.
-const READINESS_TTL: Millis = 1_000;
+const READINESS_TTL: Duration = Duration::from_secs(1);
 
 /// What every service depends on.
 pub struct Core {
@@ -64,7 +65,7 @@ impl fmt::Debug for Core {
 
 impl Core {
     /// Now.
-    pub fn now(&self) -> Millis {
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
@@ -77,13 +78,13 @@ impl Core {
     /// needs no key and each run costs a durable write.
     pub async fn check_ready(&self) -> Result<()> {
         let now = self.now();
-        let last = self.ready_at.load(Ordering::Relaxed);
-        if (last..last.saturating_add(READINESS_TTL)).contains(&now) {
+        let last = Timestamp::from_millis(self.ready_at.load(Ordering::Relaxed));
+        if (last..last + READINESS_TTL).contains(&now) {
             return Ok(());
         }
-        self.store.apply(Unit::new().with(meta::put("ready_probe", now.to_be_bytes().to_vec()))).await?;
+        self.store.apply(Unit::new().with(meta::put("ready_probe", now.as_millis().to_be_bytes().to_vec()))).await?;
         self.store.meta("ready_probe").await?;
-        self.ready_at.store(now, Ordering::Relaxed);
+        self.ready_at.store(now.as_millis(), Ordering::Relaxed);
         Ok(())
     }
 

@@ -14,12 +14,12 @@ use governor::clock::Clock as GovernorClock;
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
-use switchboard_types::AccountId;
+use switchboard_types::{AccountId, Timestamp};
 
 use crate::client_address::counted_as;
 use crate::error::{Code, Error, Result};
 use crate::metrics::Metrics;
-use crate::time::{Clock, Millis};
+use crate::time::Clock;
 
 /// Credential submissions of one link: the burst, and the number in ten minutes.
 const LINK_SUBMISSIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
@@ -212,7 +212,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
 #[derive(Clone)]
 struct SteadyClock {
     clock: Arc<dyn Clock>,
-    state: Arc<Mutex<(Millis, Duration)>>,
+    state: Arc<Mutex<(Timestamp, Duration)>>,
 }
 
 impl SteadyClock {
@@ -228,8 +228,7 @@ impl GovernorClock for SteadyClock {
     fn now(&self) -> Duration {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
-        let passed = u64::try_from(now.saturating_sub(state.0)).unwrap_or(0);
-        *state = (now, state.1.saturating_add(Duration::from_millis(passed)));
+        *state = (now, state.1.saturating_add(now.since(state.0)));
         state.1
     }
 }
@@ -243,8 +242,8 @@ mod tests {
     struct TestClock(AtomicI64);
 
     impl Clock for TestClock {
-        fn now(&self) -> Millis {
-            self.0.load(Ordering::SeqCst)
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(self.0.load(Ordering::SeqCst))
         }
     }
 

@@ -10,7 +10,6 @@ use switchboard_vault::Secret;
 
 use super::rate_limits::RateLimits;
 use crate::client_address::TrustedProxies;
-use crate::time::Millis;
 
 /// Settings of the running server.
 #[derive(Debug)]
@@ -89,17 +88,17 @@ impl ManagedClient {
     }
 }
 
-/// How long finished rows are kept, in milliseconds; none means forever.
+/// How long finished rows are kept; none means forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Ended links, with their attempts and confirmations.
-    pub ended_links: Option<Millis>,
+    pub ended_links: Option<Duration>,
     /// Accounts whose link ended without a connection.
-    pub unconnected_accounts: Option<Millis>,
+    pub unconnected_accounts: Option<Duration>,
     /// Rows of deleted accounts, auth configs and sessions.
-    pub deleted_rows: Option<Millis>,
+    pub deleted_rows: Option<Duration>,
     /// Receipts of finished revocations.
-    pub revocation_receipts: Option<Millis>,
+    pub revocation_receipts: Option<Duration>,
     /// Number of earlier policy versions kept per session.
     pub session_versions: i64,
 }

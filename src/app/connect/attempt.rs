@@ -9,7 +9,7 @@ use std::time::Duration;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkPurpose, LinkRow, LinkState};
 use switchboard_store::{Statement, Unit, WriteError};
-use switchboard_types::{AuditAction, LinkOutcome, Reason};
+use switchboard_types::{AuditAction, LinkOutcome, Reason, Timestamp};
 
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
@@ -17,7 +17,6 @@ use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::connect::Connector;
 use crate::error::{Error, Result};
-use crate::time::{Millis, millis};
 
 /// An exchange claim older than this belongs to a server that is taken to have crashed.
 const CLAIM_TIMEOUT: Duration = Duration::from_mins(2);
@@ -59,8 +58,8 @@ impl Connector {
         }
     }
 
-    fn stale_before(&self) -> Millis {
-        self.core.now() - millis(CLAIM_TIMEOUT)
+    fn stale_before(&self) -> Timestamp {
+        self.core.now() - CLAIM_TIMEOUT
     }
 
     /// The statement that takes the place of a link for an exchange.

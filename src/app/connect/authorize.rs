@@ -20,7 +20,6 @@ use crate::app::credential::secret_addresses::verifier_not_supported;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::{Failure, build_failure};
 use crate::error::{Code, Error, Result};
-use crate::time::{Millis, millis};
 
 /// A started authorization.
 #[derive(Debug)]
@@ -30,9 +29,8 @@ pub(super) struct AuthorizationStart {
     pub host: Option<String>,
     /// PKCE verifier and key, temporary credentials, or a device code.
     pub kept: Option<Secret>,
-    /// Polling interval and lifetime of a device code, in milliseconds; none where the browser comes
-    /// back.
-    pub poll: Option<(Millis, Millis)>,
+    /// Polling interval and lifetime of a device code; none where the browser comes back.
+    pub poll: Option<(Duration, Duration)>,
     pub scopes: Vec<String>,
     pub user_scopes: Vec<String>,
 }
@@ -194,7 +192,7 @@ impl Connector {
             url,
             host,
             kept: Some(waiting.into_secret()),
-            poll: Some((millis(interval), millis(life))),
+            poll: Some((interval, life)),
             scopes,
             user_scopes: Vec::new(),
         })

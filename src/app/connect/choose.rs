@@ -11,7 +11,7 @@ use switchboard_store::accounts::AccountRow;
 use switchboard_store::links::{self, LinkState};
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
 use switchboard_store::{Unit, WriteError, revocations};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Timestamp};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::attempt::ExchangeWait;
@@ -24,7 +24,6 @@ use crate::app::model::params::AccountParams;
 use crate::app::provider::{ConnectOption, Selections, TokenCredential};
 use crate::error::{Error, Result};
 use crate::id::Kind;
-use crate::time::{Millis, millis};
 
 /// Name of the entry in the sealed secrets that holds the other data of a pending choice.
 const WAITING: &str = "_waiting";
@@ -46,7 +45,7 @@ pub(super) struct PendingConnection {
 /// Stored beside the credential while the choice is pending.
 #[derive(Debug, Deserialize, Serialize)]
 struct PendingChoice {
-    expires_at: Option<Millis>,
+    expires_at: Option<Timestamp>,
     chosen: Selections,
     title: String,
     options: Vec<ConnectOption>,
@@ -94,7 +93,7 @@ impl Connector {
         options: Vec<ConnectOption>,
     ) -> Result<Finished> {
         let now = self.core.now();
-        let expires_at = now + millis(self.core.settings.link_ttl);
+        let expires_at = now + self.core.settings.link_ttl;
         let id = self.core.mint(Kind::Verification);
         let session = OneTimeToken::new(&*self.core.entropy, &id);
         let project = &offer.link.project_id;
@@ -273,12 +272,8 @@ impl Connector {
             .with(self.core.audit(actor, AuditAction::LinkChoose, &row.account_id, AuditOutcome::Ok, Some(&detail)));
         if waiting.has_conditional_revocation {
             // If this task is interrupted, the conditional revocation revokes the tokens.
-            unit.push(revocations::postpone(&row.project_id, &row.id, now + millis(COMPLETION_TIMEOUT)));
-            unit.push(revocations::postpone_of_account(
-                &row.project_id,
-                &row.account_id,
-                now + millis(COMPLETION_TIMEOUT),
-            ));
+            unit.push(revocations::postpone(&row.project_id, &row.id, now + COMPLETION_TIMEOUT));
+            unit.push(revocations::postpone_of_account(&row.project_id, &row.account_id, now + COMPLETION_TIMEOUT));
         }
         match self.core.store.apply(unit).await {
             Ok(_) => {}

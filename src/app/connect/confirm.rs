@@ -26,7 +26,6 @@ use crate::app::connect::Connector;
 use crate::app::model::params::AccountParams;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
-use crate::time::millis;
 
 /// A connection whose user was confirmed.
 #[derive(Debug)]
@@ -105,7 +104,7 @@ impl Connector {
             params: params.to_owned(),
             redirect_uri,
             created_at: now,
-            expires_at: now + millis(self.core.settings.link_ttl),
+            expires_at: now + self.core.settings.link_ttl,
             consumed_at: None,
             attempt_id: offer.attempt_id.clone(),
             id,

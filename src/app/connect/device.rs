@@ -13,7 +13,7 @@ use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose, LinkRow, LinkState};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode, Timestamp};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use tokio::sync::Semaphore;
 
@@ -28,16 +28,15 @@ use crate::app::provider::lease::PREPARATION;
 use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::app::provider::{FailedExchange, Failure, TokenCredential};
 use crate::error::{Code, Error, Result};
-use crate::time::{Millis, millis};
 
 /// Attempts read at a time.
 const PAGE: i64 = 64;
 /// How long one poll keeps others from polling: its preparation, its deadline, and time for the database.
 const CLAIM_DURATION: Duration = Duration::from_secs(PREPARATION.as_secs() + TOKEN_TIMEOUT.as_secs() + 10);
-/// Longest pause that a provider may ask for, in milliseconds.
-const MAX_RETRY_AFTER: Millis = 5 * 60_000;
-/// Added to the interval on `slow_down` (RFC 8628 section 3.5), in milliseconds.
-const SLOW_DOWN_INCREMENT: Millis = 5_000;
+/// Longest pause that a provider may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
+/// Added to the interval on `slow_down` (RFC 8628 section 3.5).
+const SLOW_DOWN_INCREMENT: Duration = Duration::from_secs(5);
 /// How long a page request waits for the user before the page is shown again.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
@@ -152,7 +151,7 @@ impl Connector {
             return Ok(DevicePage::Ended { finished, attempt_id });
         }
         // Once its tokens have been issued, an attempt may take longer than its code is valid.
-        let until = if attempt.consumed_at.is_some() { Millis::MAX } else { attempt.expires_at };
+        let until = if attempt.consumed_at.is_some() { Timestamp::MAX } else { attempt.expires_at };
         let mut offer = match self.visit_link(link, Some(until)).await? {
             Visit::Open(offer) => offer,
             // The link may still be open for this browser when the code has expired.
@@ -193,7 +192,7 @@ impl Connector {
     /// Polls all providers that are due, a page at a time, with bounded concurrency. Returns how many.
     pub async fn poll_due_attempts(self: &Arc<Self>, permits: &Arc<Semaphore>) -> Result<usize> {
         let mut polled = 0;
-        let mut last = (Millis::MIN, String::new());
+        let mut last = (Timestamp::MIN, String::new());
         loop {
             let page = self.core.store.attempts_to_poll(self.core.now(), (last.0, &last.1), PAGE).await?;
             let Some(poll) = page.last().and_then(|attempt| attempt.poll.map(|poll| (poll.at, attempt.id.clone())))
@@ -205,7 +204,7 @@ impl Connector {
                 let Some(poll) = attempt.poll else { continue };
                 let permit = Arc::clone(permits).acquire_owned().await.map_err(Error::internal)?;
                 let claim = Unit::new()
-                    .with(attempts::claim_poll(&attempt.id, poll, self.core.now() + millis(CLAIM_DURATION)))
+                    .with(attempts::claim_poll(&attempt.id, poll, self.core.now() + CLAIM_DURATION))
                     // A poll may spend the code: one attempt of a link at a time.
                     .with(self.claim_exchange(&attempt.link_id, &attempt.id));
                 match self.core.store.apply(claim).await {
@@ -357,19 +356,20 @@ impl Connector {
         };
         let interval = match refusal {
             DevicePollError::Pending | DevicePollError::Transient => poll.interval,
-            DevicePollError::SlowDown => poll.interval + SLOW_DOWN_INCREMENT,
+            DevicePollError::SlowDown => poll.interval.saturating_add(SLOW_DOWN_INCREMENT),
             // Another question may have got the tokens: its code is spent then, and ours refused.
             DevicePollError::Final if self.consume_device_attempt(actor, attempt, AuditOutcome::Refused).await? => {
                 return self.end_device_attempt(actor, offer, &failure).await;
             }
             DevicePollError::Final => return self.release_device_claim(attempt).await,
         };
-        let retry_after_ms = match &failure {
-            Failure::Refused { retry_after, .. } => retry_after.unwrap_or(0).clamp(0, MAX_RETRY_AFTER),
-            Failure::Lost(_) | Failure::Unsent(_) => 0,
+        let retry_after = match &failure {
+            Failure::Refused { retry_after, .. } => retry_after.unwrap_or_default().min(MAX_RETRY_AFTER),
+            Failure::Lost(_) | Failure::Unsent(_) => Duration::ZERO,
         };
         // Double the interval for a failing provider (RFC 8628 section 3.5).
-        let pause = if refusal == DevicePollError::Transient { (interval * 2).max(retry_after_ms) } else { interval };
+        let pause =
+            if refusal == DevicePollError::Transient { interval.saturating_mul(2).max(retry_after) } else { interval };
         let poll = Poll { at: self.core.now() + pause, interval };
         let unit = Unit::new().with(attempts::set_poll(&attempt.id, poll));
         self.core.store.apply(unit.with(links::release_exchange(&attempt.link_id, &attempt.id))).await?;

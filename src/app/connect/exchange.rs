@@ -10,7 +10,7 @@ use switchboard_catalog::{RefreshToken, Scheme, Toolkit, template};
 use switchboard_store::accounts::{self, Activation};
 use switchboard_store::links::{self, LinkPurpose};
 use switchboard_store::{Statement, Unit, WriteError, revocations};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode, Timestamp};
 use switchboard_vault::Secret;
 
 use super::complete::UnusedTokens;
@@ -25,7 +25,6 @@ use crate::app::model::params::{AccountParams, missing_scopes};
 use crate::app::provider::{FailedExchange, Failure, Provider, TokenCredential, learned_by_exchange};
 use crate::app::refresh::renewal::Renewal;
 use crate::error::{Code, Error, Result};
-use crate::time::{Millis, millis};
 
 /// A code that may be exchanged: its state is consumed, the browser is the right one, and the user is
 /// confirmed where the project requires it.
@@ -101,7 +100,7 @@ impl Connector {
             return match self.providers.oauth1_finish(oauth1, &client, kept, &grant.code, &mut params).await {
                 Ok(secrets) => {
                     let seconds = oauth1.expires_in.map(Duration::from_secs);
-                    let expires_at = seconds.map(|lifetime| self.core.now().saturating_add(millis(lifetime)));
+                    let expires_at = seconds.map(|lifetime| self.core.now() + lifetime);
                     let credential = TokenCredential { secrets, expires_at };
                     self.complete_connection(actor, offer, credential, params, None).await
                 }
@@ -220,7 +219,7 @@ impl Connector {
         toolkit: &Toolkit,
         scheme: Scheme,
         credential: &TokenCredential,
-    ) -> Option<Millis> {
+    ) -> Option<Timestamp> {
         let renewal = Renewal::of(toolkit, scheme).filter(|renewal| renewal.is_possible(&credential.secrets))?;
         self.refresher.due_at(renewal.margin(), credential.expires_at)
     }

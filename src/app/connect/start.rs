@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose};
@@ -24,7 +25,6 @@ use crate::app::connect::Connector;
 use crate::app::model::params::AccountParams;
 use crate::error::{Error, Result};
 use crate::id::Kind;
-use crate::time::{Millis, millis};
 
 /// What the browser does next.
 pub enum Started {
@@ -36,8 +36,8 @@ pub enum Started {
         attempt_id: String,
         /// Value of its cookie.
         cookie: String,
-        /// Lifetime of the cookie, in milliseconds.
-        lifetime: Millis,
+        /// Lifetime of the cookie.
+        lifetime: Duration,
     },
     /// Show the form again, with errors by field.
     Form {
@@ -146,7 +146,7 @@ impl Connector {
             redirect_uri,
             verifier_sealed: None,
             created_at: now,
-            expires_at: now + authorization.poll.map_or(millis(self.core.settings.link_ttl), |(_, life)| life),
+            expires_at: now + authorization.poll.map_or(self.core.settings.link_ttl, |(_, life)| life),
             consumed_at: None,
             poll: authorization.poll.map(|(interval, _)| Poll { at: now + interval, interval }),
             params: None,
@@ -175,7 +175,7 @@ impl Connector {
             .with(revocations::postpone_of_account(
                 &actor.project_id,
                 &offer.account.id,
-                attempt.expires_at + millis(COMPLETION_TIMEOUT),
+                attempt.expires_at + COMPLETION_TIMEOUT,
             ))
             .with(self.core.audit(
                 actor,
@@ -192,8 +192,8 @@ impl Connector {
         match self.core.store.apply(unit).await {
             Ok(_) => {
                 // The link's lifetime plus that of an attempt that starts at its end.
-                let link_ttl = millis(self.core.settings.link_ttl);
-                let lifetime = link_ttl + (attempt.expires_at - now).max(link_ttl);
+                let link_ttl = self.core.settings.link_ttl;
+                let lifetime = link_ttl + attempt.expires_at.since(now).max(link_ttl);
                 Ok(Started::Provider { url: authorization.url, attempt_id: attempt.id, cookie: browser, lifetime })
             }
             Err(WriteError::Refused(_)) => self.start_conflict(&offer).await,

@@ -9,7 +9,7 @@ use switchboard_store::accounts::{AccountRow, AccountStatus, ConnectingAccount};
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
-use switchboard_types::{CredentialVersion, LinkOutcome};
+use switchboard_types::{CredentialVersion, LinkOutcome, Timestamp};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::{Ending, Finished};
@@ -20,7 +20,6 @@ use crate::app::model::params::AccountParams;
 use crate::app::project::ProjectSettings;
 use crate::error::Result;
 use crate::id::Kind;
-use crate::time::Millis;
 
 /// A link that can be completed now.
 #[derive(Debug)]
@@ -192,7 +191,7 @@ impl Connector {
     /// The same for a link that is already known. `until` replaces the link's expiry, which is only for
     /// opening it.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub(super) async fn visit_link(&self, link: LinkRow, until: Option<Millis>) -> Result<Visit> {
+    pub(super) async fn visit_link(&self, link: LinkRow, until: Option<Timestamp>) -> Result<Visit> {
         let found = self.core.store.connecting_account(&link.project_id, &link.account_id).await?;
         let Some(found) = found else { return Ok(Visit::Ended(Finished::without_link(Ending::Used))) };
         let ConnectingAccount { mut account, config, project } = *found;
@@ -285,7 +284,7 @@ impl Connector {
         Ok(shared)
     }
 
-    fn ending_of(&self, link: &LinkRow, account: &AccountRow, until: Millis) -> Option<Ending> {
+    fn ending_of(&self, link: &LinkRow, account: &AccountRow, until: Timestamp) -> Option<Ending> {
         if let LinkState::Finished { outcome } = &link.state {
             return Some(if *outcome == LinkOutcome::Expired { Ending::Expired } else { Ending::Used });
         }

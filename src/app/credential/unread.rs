@@ -2,6 +2,8 @@
 //! a response may contain the only copy of the new tokens. It is stored, sealed for its account, until an
 //! operator reads it by command or it expires.
 
+use std::time::Duration;
+
 use http::{HeaderMap, StatusCode, header};
 use switchboard_auth::{TokenError, TokenErrorKind};
 use switchboard_store::Unit;
@@ -15,10 +17,9 @@ use crate::app::base::errors::account_not_found;
 use crate::app::credential::Credentials;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
-use crate::time::Millis;
 
 /// How long a response is kept: one week, in milliseconds.
-const RETENTION: Millis = 7 * 24 * 60 * 60 * 1_000;
+const RETENTION: Duration = Duration::from_hours(7 * 24);
 /// Maximum size of a stored response, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 

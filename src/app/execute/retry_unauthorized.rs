@@ -18,7 +18,6 @@ use crate::app::model::params::AccountParams;
 use crate::app::provider::request::Verification;
 use crate::app::refresh::renewal::Renewal;
 use crate::error::{Code, Result};
-use crate::time::millis;
 
 /// A token younger than this is not renewed. An endpoint that refuses every token must not cause a
 /// refresh with each call.
@@ -46,7 +45,7 @@ impl Executor {
             return tokio::time::timeout_at(deadline.into(), checked).await.unwrap_or(Ok(())).map(|()| None);
         }
         let is_possible = Renewal::of(toolkit, scheme).is_some_and(|renewal| renewal.is_possible(&secrets));
-        let is_recent = account.issued_at.is_none_or(|at| self.core.now() - at < millis(MIN_TOKEN_AGE));
+        let is_recent = account.issued_at.is_none_or(|at| self.core.now() < at + MIN_TOKEN_AGE);
         if !is_possible || is_recent {
             return Ok(None);
         }

@@ -9,13 +9,12 @@ use switchboard_types::AuditAction::{
 use switchboard_types::AuditOutcome::{
     Asked, AuthorizationRequest, AwaitingConfirmation, BrowserMismatch, CredentialRefused, Ok, RedirectUriShared,
 };
-use switchboard_types::{Reason, ReasonCode};
+use switchboard_types::{Reason, ReasonCode, Timestamp};
 
 use super::timeline::Event;
 use super::words::Finding;
 use crate::app::audit::Facts;
 use crate::app::model::params::AccountParams;
-use crate::time::Millis;
 
 /// A finding and the event that supports it.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ pub fn of_account<'e>(
     account: &AccountRow,
     effective_status: AccountStatus,
     events: &'e [Event],
-    now: Millis,
+    now: Timestamp,
     is_paused: bool,
 ) -> Diagnosis<'e> {
     match effective_status {
@@ -175,7 +174,7 @@ fn of_exchange(facts: &Facts, message: &str) -> Finding {
     }
 }
 
-fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Millis, is_paused: bool) -> Diagnosis<'e> {
+fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Timestamp, is_paused: bool) -> Diagnosis<'e> {
     if account.refresh_failures > 0 {
         let evidence = events.iter().rev().find(|event| event.is(AccountRefresh) && event.outcome() != Some(Ok));
         let facts = evidence.map(|event| &event.facts);

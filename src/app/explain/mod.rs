@@ -9,10 +9,11 @@ mod timeline;
 mod words;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 use switchboard_store::links::{LinkRow, LinkState};
-use switchboard_types::{AccountId, AuditAction, LinkOutcome, ProjectId};
+use switchboard_types::{AccountId, AuditAction, LinkOutcome, ProjectId, Timestamp};
 
 use self::diagnosis::Diagnosis;
 use self::timeline::Event;
@@ -30,7 +31,7 @@ use crate::app::refresh::freshness::is_backing_off;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::truncate_to;
-use crate::time::{Millis, iso};
+use crate::time::iso;
 
 pub use timeline::{Ended, Entry};
 pub use words::Finding;
@@ -90,15 +91,15 @@ pub enum LinkStatus {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Next {
     /// When the token is due for a refresh.
-    pub refresh_due_at: Option<Millis>,
+    pub refresh_due_at: Option<Timestamp>,
     /// When the next attempt may be made.
-    pub retry_at: Option<Millis>,
+    pub retry_at: Option<Timestamp>,
     /// A refresh is running and ends by this time at the latest.
-    pub leased_until: Option<Millis>,
+    pub leased_until: Option<Timestamp>,
     /// When the access token expires.
-    pub expires_at: Option<Millis>,
+    pub expires_at: Option<Timestamp>,
     /// When the link expires.
-    pub link_expires_at: Option<Millis>,
+    pub link_expires_at: Option<Timestamp>,
 }
 
 /// Explanations of accounts and links.
@@ -231,7 +232,7 @@ impl Explanations {
         let own = self.core.store.newest_audit_events(project, &account.id, MAX_EVENTS).await?;
         let of_config = self.core.store.newest_audit_events(project, &account.auth_config_id, MAX_EVENTS).await?;
         let is_truncated = i64::try_from(own.len()).is_ok_and(|count| count >= MAX_EVENTS);
-        let since = |at: Millis| at >= account.created_at;
+        let since = |at: Timestamp| at >= account.created_at;
         let of_config = of_config.into_iter().filter(|event| since(event.at) && event.action != "auth_config.create");
         let mut events: Vec<Event> = own.into_iter().chain(of_config).map(Event::new).collect();
         events.sort_by(|one, other| one.order().cmp(&other.order()));
@@ -288,7 +289,7 @@ impl Explanations {
 }
 
 /// The status of a link, with its diagnosis.
-fn of_link<'e>(link: &LinkRow, events: &'e [Event], now: Millis) -> (LinkStatus, Diagnosis<'e>) {
+fn of_link<'e>(link: &LinkRow, events: &'e [Event], now: Timestamp) -> (LinkStatus, Diagnosis<'e>) {
     let without_evidence = |finding| Diagnosis { finding, evidence: None };
     let ended = || {
         let reason = diagnosis::last(events, AuditAction::LinkEnd).and_then(Event::reason);
@@ -321,7 +322,7 @@ fn is_refreshable(account: &AccountRow) -> bool {
     account.status == AccountStatus::Active && account.refresh_due_at.is_some()
 }
 
-fn next(account: &AccountRow, link: Option<&LinkRow>, now: Millis, pause: Option<Millis>) -> Next {
+fn next(account: &AccountRow, link: Option<&LinkRow>, now: Timestamp, pause: Option<Duration>) -> Next {
     let is_open = |link: &&LinkRow| !matches!(link.state, LinkState::Finished { .. }) && now < link.expires_at;
     let link_expires_at = link.filter(is_open).map(|link| link.expires_at);
     if account.status != AccountStatus::Active {
@@ -338,7 +339,7 @@ fn next(account: &AccountRow, link: Option<&LinkRow>, now: Millis, pause: Option
 }
 
 /// What failing refreshes mean for calls.
-fn refresh_impact(account: &AccountRow, finding: Finding, now: Millis) -> String {
+fn refresh_impact(account: &AccountRow, finding: Finding, now: Timestamp) -> String {
     if account.refresh_failures == 0 && finding != Finding::ProviderPaused {
         return String::new();
     }

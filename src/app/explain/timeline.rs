@@ -7,11 +7,11 @@ use switchboard_types::AuditAction::{
     AuthConfigLearnMethod, AuthConfigRegisterClient, AuthConfigUpdate, LinkCallback, LinkChoose, LinkChooseScheme,
     LinkCode, LinkConfirm, LinkCreate, LinkEnd, LinkEnter, LinkFail, LinkOpen, LinkRefuse,
 };
-use switchboard_types::{AuditOutcome, Reason, ReasonCode};
+use switchboard_types::{AuditOutcome, Reason, ReasonCode, Timestamp};
 
 use crate::app::audit::Facts;
 use crate::text::capital;
-use crate::time::{Millis, iso};
+use crate::time::iso;
 
 /// Minimum number of consecutive successful refreshes that are grouped into one entry.
 const MIN_GROUPED: usize = 3;
@@ -67,7 +67,7 @@ impl Event {
     }
 
     /// Order: oldest first; within a millisecond, cause before effect.
-    pub fn order(&self) -> (Millis, u8, &str) {
+    pub fn order(&self) -> (Timestamp, u8, &str) {
         let rank = match self.action() {
             Some(AccountImport | LinkCreate) => 0,
             Some(LinkOpen) => 1,
@@ -97,9 +97,9 @@ pub enum Ended {
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// When the event happened; for a group, the first one.
-    pub at: Millis,
+    pub at: Timestamp,
     /// For a group, the time of the last event and their number.
-    pub repeated: Option<(Millis, usize)>,
+    pub repeated: Option<(Timestamp, usize)>,
     /// Stable code for programs.
     pub event: String,
     /// The outcome.
@@ -319,11 +319,11 @@ fn detail(event: &Event) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn event(at: Millis, action: &str, outcome: &str, detail: Option<&str>) -> Event {
+    fn event(at: i64, action: &str, outcome: &str, detail: Option<&str>) -> Event {
         Event::new(AuditEvent {
             id: format!("evt_{at}"),
             project_id: None,
-            at,
+            at: Timestamp::from_millis(at),
             actor: "link:lt_1".to_owned(),
             action: action.to_owned(),
             object: "ca_1".to_owned(),
@@ -340,7 +340,10 @@ mod tests {
         let mut events: Vec<Event> = (1..=5).map(|at| refresh(at, "ok")).collect();
         events.extend([refresh(6, "failed"), refresh(7, "ok"), refresh(8, "ok")]);
         let describe = timeline(&events, "Acme");
-        let times: Vec<_> = describe.iter().map(|entry| (entry.at, entry.repeated)).collect();
+        let times: Vec<_> = describe
+            .iter()
+            .map(|entry| (entry.at.as_millis(), entry.repeated.map(|(until, count)| (until.as_millis(), count))))
+            .collect();
         assert_eq!(times, [(1, Some((5, 5))), (6, None), (7, None), (8, None)]);
         assert_eq!(describe[0].title, "The token was refreshed 5 times");
     }

@@ -6,24 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_store::{Unit, WriteError, retention, unread_answers};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::Sweeps;
 use super::runner::Job;
 use crate::app::Actor;
 use crate::error::Result;
-use crate::time::Millis;
+use crate::time::DAY;
 
-/// A day, in milliseconds.
-const IDEMPOTENCY_TTL: Millis = 24 * 60 * 60 * 1_000;
+/// How long the response to an idempotency key is kept.
+const IDEMPOTENCY_TTL: Duration = DAY;
 /// Pause between two batches, in which other writes get their turn.
 const BATCH_PAUSE: Duration = Duration::from_millis(50);
 /// Accounts that were never connected, per batch.
 const UNCONNECTED_BATCH: i64 = 100;
 
 /// How one kind of row is deleted: the unit that deletes a batch, and the rows of a full batch.
-type Batch = (fn(Millis) -> Unit, usize);
+type Batch = (fn(Timestamp) -> Unit, usize);
 
 /// The job.
 pub(super) struct DeleteOldRows(pub Arc<Sweeps>);
@@ -45,10 +45,10 @@ impl Sweeps {
     /// Deletes the rows whose retention time has passed. Returns their number, without dependent rows.
     pub async fn delete_old_rows(&self) -> Result<usize> {
         let keep = self.core.settings.retention;
-        let batches: [(Option<Millis>, Batch); 7] = [
+        let batches: [(Option<Duration>, Batch); 7] = [
             (Some(IDEMPOTENCY_TTL), (retention::idempotency_keys, retention::BATCH)),
             // Each row has its own expiry time.
-            (Some(0), (unread_answers::delete_expired, retention::BATCH)),
+            (Some(Duration::ZERO), (unread_answers::delete_expired, retention::BATCH)),
             (keep.ended_links, (retention::links, retention::BATCH)),
             (keep.revocation_receipts, (retention::revocations, retention::BATCH)),
             (keep.deleted_rows, (retention::accounts, retention::BATCH)),
@@ -73,7 +73,7 @@ impl Sweeps {
         Ok(deleted_rows)
     }
 
-    async fn delete_unconnected(&self, before: Millis) -> Result<usize> {
+    async fn delete_unconnected(&self, before: Timestamp) -> Result<usize> {
         let mut deleted_rows = 0;
         loop {
             let unconnected = self.core.store.unconnected_accounts(before, UNCONNECTED_BATCH).await?;

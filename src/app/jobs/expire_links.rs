@@ -13,8 +13,8 @@ use super::runner::Job;
 use crate::app::Actor;
 use crate::error::Result;
 
-/// How long an authorization code that was received may take to become a credential, in milliseconds.
-const EXCHANGE_TIMEOUT: i64 = 11 * 60 * 1_000;
+/// How long an authorization code that was received may take to become a credential.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_mins(11);
 /// Maximum number of links that one activation ends.
 const BATCH: i64 = 500;
 

@@ -9,7 +9,7 @@ use switchboard_store::accounts::{self, AccountStatus, AccountType, Activation};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::LinkChoice;
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, Timestamp};
 use switchboard_vault::{Secret, Secrets};
 
 use super::direct::{DirectLink, UsableAuthConfig, insert_error};
@@ -24,7 +24,6 @@ use crate::app::model::params::AccountParams;
 use crate::app::session::check_user;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
-use crate::time::{Millis, millis};
 
 /// The new account.
 pub struct Connection {
@@ -46,7 +45,7 @@ pub struct Connection {
 struct Imported {
     secrets: Secrets,
     params: AccountParams,
-    expires_at: Option<Millis>,
+    expires_at: Option<Timestamp>,
     /// The credential expires and can be refreshed with its refresh token.
     is_renewable: bool,
 }
@@ -189,7 +188,7 @@ impl Links {
             granted_scopes: scopes.map(|scopes| scopes.map(ToOwned::to_owned).collect()),
             ..AccountParams::default()
         };
-        let expires_at = expires_in.map(|seconds| self.core.now().saturating_add(millis(Duration::from_secs(seconds))));
+        let expires_at = expires_in.map(|seconds| self.core.now() + Duration::from_secs(seconds));
         let is_renewable = secrets.get("refresh_token").is_some();
         Ok(Some(Imported { secrets, params, expires_at, is_renewable }))
     }

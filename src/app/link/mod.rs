@@ -16,7 +16,7 @@ use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 use switchboard_store::{Refusal, Unit};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, ProjectId};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, ProjectId, Timestamp};
 use switchboard_vault::{OneTimeToken, Secrets};
 
 use self::direct::insert_error;
@@ -39,7 +39,6 @@ use crate::app::session::Session;
 use crate::app::session::policy::CallKind;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
-use crate::time::{Millis, millis};
 
 /// A link request.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +73,7 @@ pub struct Link {
     /// The stored access list.
     pub acl: Option<Acl>,
     /// The link cannot be opened after this time.
-    pub expires_at: Millis,
+    pub expires_at: Timestamp,
     /// The auth config that is used unless the user chooses another one.
     pub auth_config_id: String,
     /// The scheme of the auth config.
@@ -191,7 +190,7 @@ impl Links {
         let now = self.core.now();
         let account_id = AccountId::from(self.core.mint(Kind::ConnectedAccount));
         let (token, link_id) = self.mint_link();
-        let expires_at = now + millis(self.core.settings.link_ttl);
+        let expires_at = now + self.core.settings.link_ttl;
         let expected = draft.expected.as_ref().and_then(Expectation::to_text);
         let link = NewLink {
             id: &link_id,

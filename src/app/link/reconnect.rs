@@ -20,7 +20,6 @@ use crate::app::model::expected_identity::Expectation;
 use crate::app::model::params::AccountParams;
 use crate::app::refresh::renewal::Renewal;
 use crate::error::{Code, Error, Result};
-use crate::time::millis;
 
 /// The result of a refresh.
 pub struct RefreshResult {
@@ -139,7 +138,7 @@ impl Links {
             prefill_sealed: None,
             expected: expected.as_deref(),
             created_at: now,
-            expires_at: now + millis(self.core.settings.link_ttl),
+            expires_at: now + self.core.settings.link_ttl,
         };
         let facts = Facts {
             auth_config_id: Some(account.auth_config_id.clone()),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_types::Timestamp;
 
 use crate::error::{Code, Error, Result};
 
@@ -39,9 +40,9 @@ pub struct AccountParams {
     /// Lifetime of the access token, in seconds, as the provider stated it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
-    /// When the refresh token expires, in milliseconds since 1970, as the provider stated it.
+    /// When the refresh token expires, as the provider stated it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub refresh_expires_at: Option<i64>,
+    pub refresh_expires_at: Option<Timestamp>,
     /// Values that the toolkit captures from the provider's responses.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub captured: BTreeMap<String, String>,
@@ -54,9 +55,9 @@ pub struct AccountParams {
     /// The redirect URI of the code exchange, if the toolkit repeats it in refresh requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_uri: Option<String>,
-    /// When the user last consented, in milliseconds since 1970. Maximum grant lifetimes count from here.
+    /// When the user last consented. Maximum grant lifetimes count from here.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub consented_at: Option<i64>,
+    pub consented_at: Option<Timestamp>,
     /// Which of the toolkit's additional tokens is the access token, if the account has no other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only_token: Option<String>,

@@ -12,7 +12,7 @@ use serde_json::json;
 use switchboard_store::api_keys::{self, ApiKeyRow};
 use switchboard_store::organization_keys::{self, OrganizationKeyKind, OrganizationKeyRow};
 use switchboard_store::{Refusal, Statement, Unit, WriteError, meta};
-use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId, Timestamp};
 use switchboard_vault::{ApiKey, KeyKind};
 
 use super::key_uses;
@@ -235,7 +235,7 @@ impl Keys {
     /// timing does not either. Fails if anything could not be written.
     pub async fn revoke_leaked(&self, presented: &[String], request_id: &str) -> Result<()> {
         let now = self.core.now();
-        let mut unit = Unit::new().with(meta::put("last_revocation_request", now.to_be_bytes().to_vec()));
+        let mut unit = Unit::new().with(meta::put("last_revocation_request", now.as_millis().to_be_bytes().to_vec()));
         let keys = presented.iter().filter_map(|text| ApiKey::parse(text).ok());
         let keys: BTreeMap<_, _> = keys.map(|key| (key.digest(), key.kind())).collect();
         for (digest, kind) in keys {
@@ -327,12 +327,12 @@ fn parse(presented: &str, kind: KeyKind) -> Result<ApiKey> {
 }
 
 /// Whether a key is neither revoked nor expired.
-pub fn is_live(revoked_at: Option<i64>, expires_at: Option<i64>, now: i64) -> bool {
+pub fn is_live(revoked_at: Option<Timestamp>, expires_at: Option<Timestamp>, now: Timestamp) -> bool {
     revoked_at.is_none() && expires_at.is_none_or(|expires| expires > now)
 }
 
 /// Whether the stored time of last use is old enough to be updated.
-fn is_due(last_used_at: Option<i64>, now: i64) -> bool {
+fn is_due(last_used_at: Option<Timestamp>, now: Timestamp) -> bool {
     last_used_at.is_none_or(|used| used + key_uses::INTERVAL <= now)
 }
 

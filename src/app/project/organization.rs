@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use switchboard_store::projects::Project;
 use switchboard_store::{Unit, WriteError, meta};
+use switchboard_types::Timestamp;
 use switchboard_vault::ApiKey;
 
 use super::ProjectSettings;
@@ -11,7 +12,6 @@ use crate::app::Actor;
 use crate::app::project::Projects;
 use crate::error::{Error, Result};
 use crate::id::Kind;
-use crate::time::Millis;
 
 /// Key in the `meta` table.
 const META_KEY: &str = "organization";
@@ -22,7 +22,7 @@ pub struct Organization {
     /// `ok_…`.
     pub id: String,
     /// When the organization was first requested.
-    pub created_at: Millis,
+    pub created_at: Timestamp,
 }
 
 impl Organization {

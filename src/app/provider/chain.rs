@@ -81,8 +81,12 @@ impl Providers {
         let request = self.build_call(step, known)?;
         let sent = RequestSecrets::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
-        let answer =
-            ProviderResponse { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
+        let answer = ProviderResponse {
+            status: status.as_u16(),
+            headers: &headers,
+            body: &body,
+            now: self.core.now().as_secs(),
+        };
         let entered: Vec<&str> = known.secrets.iter().map(|(_, secret)| secret.expose()).collect();
         parse_step_response(&step.response, &answer).map_err(|error| Failure::Refused {
             error: sent.mask(error).without(&entered),

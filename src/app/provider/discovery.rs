@@ -15,6 +15,7 @@ use switchboard_auth::{
 };
 use switchboard_catalog::{OAuth2, PlainHttp};
 use switchboard_egress::{Destination, Egress, Limits};
+use switchboard_types::Timestamp;
 use tokio::sync::OwnedMutexGuard;
 use url::Url;
 
@@ -23,10 +24,9 @@ use crate::app::base::account_locks::AccountLocks;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
-use crate::time::Millis;
 
 /// How long metadata is cached.
-const CACHE_TTL: Millis = 60 * 60 * 1_000;
+const CACHE_TTL: Duration = Duration::from_hours(1);
 /// Maximum number of cached providers. Beyond it, expired entries are removed first, then the oldest one.
 const CAPACITY: usize = 1_024;
 /// Part of every metadata URL.
@@ -35,19 +35,19 @@ const WELL_KNOWN: &str = "/.well-known/";
 /// Metadata and the time it was read, by the URL or resource that it was requested for.
 #[derive(Debug, Default)]
 pub struct MetadataCache {
-    entries: Mutex<HashMap<String, (Millis, Arc<Metadata>)>>,
+    entries: Mutex<HashMap<String, (Timestamp, Arc<Metadata>)>>,
     /// One read per URL at a time; other callers use its result.
     account_locks: AccountLocks,
 }
 
 impl MetadataCache {
-    fn get(&self, key: &str, now: Millis) -> Option<Arc<Metadata>> {
+    fn get(&self, key: &str, now: Timestamp) -> Option<Arc<Metadata>> {
         let entries = self.entries();
         let (read_at, metadata) = entries.get(key)?;
         is_fresh(*read_at, now).then(|| Arc::clone(metadata))
     }
 
-    fn put(&self, key: &str, now: Millis, metadata: &Arc<Metadata>) {
+    fn put(&self, key: &str, now: Timestamp, metadata: &Arc<Metadata>) {
         let mut entries = self.entries();
         if entries.len() >= CAPACITY {
             entries.retain(|_, (read_at, _)| is_fresh(*read_at, now));
@@ -60,13 +60,13 @@ impl MetadataCache {
         entries.insert(key.to_owned(), (now, Arc::clone(metadata)));
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, (Millis, Arc<Metadata>)>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, (Timestamp, Arc<Metadata>)>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn is_fresh(read_at: Millis, now: Millis) -> bool {
-    (read_at..read_at.saturating_add(CACHE_TTL)).contains(&now)
+fn is_fresh(read_at: Timestamp, now: Timestamp) -> bool {
+    (read_at..read_at + CACHE_TTL).contains(&now)
 }
 
 impl Providers {

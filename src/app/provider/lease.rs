@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use switchboard_store::accounts::AccountRow;
+use switchboard_types::Timestamp;
 
 use super::request::TOKEN_TIMEOUT;
 use super::tokens::INTROSPECTION_TIMEOUT;
 use crate::error::{Code, Error};
-use crate::time::{Millis, millis};
 
 /// A lease outlasts the requests that it protects, plus time for the database. It also outlasts a crashed
 /// process. Then the old token must be tried again while the provider still accepts it; grace periods are
@@ -19,8 +19,8 @@ pub(in crate::app) const PREPARATION: Duration = Duration::from_secs(5);
 const _: () = assert!(LEASE.as_secs() <= 25, "a grace period of thirty seconds would be over");
 
 /// Whether another holder has a valid lease. A lease that is too long means that the clock was set back.
-pub(in crate::app) fn is_leased(account: &AccountRow, now: Millis) -> bool {
-    account.refresh_lease_until.is_some_and(|until| now < until && until <= now + millis(LEASE))
+pub(in crate::app) fn is_leased(account: &AccountRow, now: Timestamp) -> bool {
+    account.refresh_lease_until.is_some_and(|until| now < until && until <= now + LEASE)
 }
 
 /// The account is being refreshed now, or the database accepts no writes.

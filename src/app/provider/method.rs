@@ -23,7 +23,7 @@ use switchboard_auth::{TokenError, TokenErrorKind};
 use switchboard_catalog::{Call, ClientAuthentication, OAuth2, Scheme};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, Timestamp};
 
 use super::{Failure, Provider};
 use crate::app::Actor;
@@ -31,14 +31,13 @@ use crate::app::credential::client::Client;
 use crate::app::model::auth_config_settings::{AuthConfigSettings, LearnedMethod};
 use crate::app::provider::Providers;
 use crate::error::{Error, Result};
-use crate::time::Millis;
 
 /// Maximum number of clients remembered. Beyond it the cache is cleared, which costs each client one refused
 /// request.
 const CAPACITY: usize = 4_096;
 /// After both methods were refused, the alternative is not tried for this long, in milliseconds. Providers lock
 /// out clients that fail too often.
-const REFUSAL_COOLDOWN: Millis = 10 * 60_000;
+const REFUSAL_COOLDOWN: Duration = Duration::from_mins(10);
 /// After a slower refusal, another request and introspection would not fit into the lease of a refresh.
 const MAX_FIRST_ATTEMPT: Duration = Duration::from_secs(2);
 
@@ -58,7 +57,7 @@ pub(in crate::app) enum Endpoint {
 #[derive(Clone, Copy, Debug)]
 enum MethodState {
     Works(ClientAuthentication),
-    AllRefused(Millis),
+    AllRefused(Timestamp),
 }
 
 /// The methods that this process has found out.
@@ -256,7 +255,7 @@ impl Providers {
     }
 
     fn may_retry(&self, key: &str, started_at: Instant) -> bool {
-        let is_paused = |at: Millis| (at..at + REFUSAL_COOLDOWN).contains(&self.core.now());
+        let is_paused = |at: Timestamp| (at..at + REFUSAL_COOLDOWN).contains(&self.core.now());
         let is_refused = matches!(self.methods.get(key), Some(MethodState::AllRefused(at)) if is_paused(at));
         !is_refused && started_at.elapsed() <= MAX_FIRST_ATTEMPT
     }

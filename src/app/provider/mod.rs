@@ -34,6 +34,7 @@ use chrono::DateTime;
 use http::{HeaderMap, StatusCode, header};
 use switchboard_auth::{TokenError, TokenErrorKind};
 use switchboard_egress::{Egress, EgressError};
+use switchboard_types::Timestamp;
 
 use crate::app::audit::Facts;
 use crate::app::base::core::Core;
@@ -41,7 +42,6 @@ use crate::app::credential::Credentials;
 use crate::app::credential::unread::UnreadAnswer;
 use crate::app::provider::redirect_uris::RedirectUris;
 use crate::error::{Code, Error};
-use crate::time::{Millis, millis};
 
 use request::egress_error;
 
@@ -69,7 +69,7 @@ pub enum Failure {
         /// The HTTP status.
         status: StatusCode,
         /// Value of `Retry-After`, in milliseconds.
-        retry_after: Option<Millis>,
+        retry_after: Option<Duration>,
         /// The response, if it may contain tokens that cannot be requested again.
         unread: Option<UnreadAnswer>,
     },
@@ -179,20 +179,22 @@ pub fn error_text(error: &TokenError) -> Option<String> {
     }
 }
 
-/// `Retry-After` (RFC 9110 section 10.2.3) in milliseconds from now: seconds, or a date.
-pub fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Millis> {
+/// `Retry-After` (RFC 9110 section 10.2.3), from now: seconds, or a date.
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number that is too large means a long wait, not none.
-        return Some(millis(Duration::from_secs(value.parse().unwrap_or(u64::MAX))));
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let at = DateTime::parse_from_rfc2822(value).ok()?.timestamp_millis();
-    Some((at - now).max(0))
+    let at = Timestamp::from_millis(DateTime::parse_from_rfc2822(value).ok()?.timestamp_millis());
+    Some(at.since(now))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn failures_have_a_health() {
@@ -219,7 +221,10 @@ mod tests {
             retry_after,
             unread: None,
         };
-        assert_eq!(refused(TokenErrorKind::Transient, Some(5)).health(), Health::Outage { retry_after: Some(5) });
+        assert_eq!(
+            refused(TokenErrorKind::Transient, Some(SECOND)).health(),
+            Health::Outage { retry_after: Some(SECOND) }
+        );
         assert_eq!(refused(TokenErrorKind::Unreadable, None).health(), outage);
         for kind in [
             TokenErrorKind::InvalidGrant,
@@ -235,16 +240,17 @@ mod tests {
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
-        let now = 1_795_000_000_000;
+        let now = Timestamp::from_millis(1_795_000_000_000);
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
         let wait = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::RETRY_AFTER, value.parse().unwrap());
             retry_after(&headers, now)
         };
-        assert_eq!(wait(" 120 "), Some(120_000));
-        assert_eq!(wait("99999999999999999999999999"), Some(i64::MAX));
-        assert_eq!(wait("Wed, 18 Nov 2026 11:07:40 GMT"), Some(60_000));
-        assert_eq!(wait("Wed, 18 Nov 2020 11:07:40 GMT"), Some(0), "in the past");
+        assert_eq!(wait(" 120 "), seconds(120));
+        assert_eq!(wait("99999999999999999999999999"), seconds(u64::MAX));
+        assert_eq!(wait("Wed, 18 Nov 2026 11:07:40 GMT"), seconds(60));
+        assert_eq!(wait("Wed, 18 Nov 2020 11:07:40 GMT"), seconds(0), "in the past");
         for other in ["", "soon", "-1", "1.5"] {
             assert_eq!(wait(other), None, "{other}");
         }

@@ -145,7 +145,7 @@ impl Providers {
     }
 
     fn stamp<'n>(&self, nonce: &'n str) -> Stamp<'n> {
-        Stamp { timestamp: u64::try_from(self.core.now() / 1_000).unwrap_or_default(), nonce }
+        Stamp { timestamp: u64::try_from(self.core.now().as_secs()).unwrap_or_default(), nonce }
     }
 
     fn oauth1_refused(

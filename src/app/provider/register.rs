@@ -99,7 +99,7 @@ impl Providers {
     fn has_client(&self, config: &AuthConfigRow) -> Result<bool> {
         let secrets = self.credentials.open_auth_config(config)?;
         let ends_at = secrets.get(EXPIRES_AT).and_then(|text| text.parse::<i64>().ok()).filter(|at| *at > 0);
-        let is_valid = ends_at.is_none_or(|at| self.core.now() / 1_000 + MIN_SECRET_LIFETIME < at);
+        let is_valid = ends_at.is_none_or(|at| self.core.now().as_secs() + MIN_SECRET_LIFETIME < at);
         Ok(secrets.get("client_id").is_some() && is_valid)
     }
 

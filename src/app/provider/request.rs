@@ -186,7 +186,7 @@ impl Providers {
             let token = secrets.get("access_token");
             self.prove(&key, &draft.method, &draft.url, &mut draft.headers, token).map_err(credential_error)?;
         }
-        let now = self.core.now() / 1_000;
+        let now = self.core.now().as_secs();
         match signature(toolkit, scheme) {
             Some(sign) => switchboard_auth::sign(sign, secrets, &variables, draft, now, &*self.core.entropy)
                 .map_err(credential_error),

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use switchboard_auth::TokenSet;
+use switchboard_types::Timestamp;
 use switchboard_vault::Secrets;
 
 use super::extra_tokens::{extra_refresh_name, extra_token_name};
 use crate::app::model::params::AccountParams;
-use crate::time::{Millis, millis};
 
 /// A token response, separated into secrets and an expiry.
 #[derive(Debug)]
@@ -15,13 +15,13 @@ pub struct TokenCredential {
     /// `access_token`, `refresh_token`, `id_token`, additional tokens.
     pub secrets: Secrets,
     /// When the access token expires.
-    pub expires_at: Option<Millis>,
+    pub expires_at: Option<Timestamp>,
 }
 
 impl TokenCredential {
     /// Splits a token response that arrived at `now`. Its public values go into `params`.
-    pub fn new(token: TokenSet, params: &mut AccountParams, now: Millis) -> Self {
-        let after = |seconds: u64| now.saturating_add(millis(Duration::from_secs(seconds)));
+    pub fn new(token: TokenSet, params: &mut AccountParams, now: Timestamp) -> Self {
+        let after = |seconds: u64| now + Duration::from_secs(seconds);
         // The response may not repeat the expiry of a refresh token that stays the same.
         if token.refresh_token.is_some() || token.refresh_token_expires_in.is_some() {
             params.refresh_expires_at = token.refresh_token_expires_in.map(after);

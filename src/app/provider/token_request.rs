@@ -52,8 +52,12 @@ impl Providers {
     ) -> Tokens {
         let sent = RequestSecrets::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
-        let answer =
-            ProviderResponse { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
+        let answer = ProviderResponse {
+            status: status.as_u16(),
+            headers: &headers,
+            body: &body,
+            now: self.core.now().as_secs(),
+        };
         let read = parse_token_response(reading, &answer);
         let unread = read.as_ref().err().and_then(|error| UnreadAnswer::of(error, status, &headers, &body));
         read.map_err(|error| Failure::Refused {
@@ -79,7 +83,7 @@ impl Providers {
         match tokio::time::timeout(INTROSPECTION_TIMEOUT, result).await {
             Ok(Ok(introspection)) => {
                 if let Some(end) = introspection.ends_at {
-                    tokens.expires_in = u64::try_from(end - self.core.now() / 1_000).ok();
+                    tokens.expires_in = u64::try_from(end - self.core.now().as_secs()).ok();
                 }
             }
             Ok(Err(failure)) => {
@@ -124,8 +128,12 @@ impl Providers {
         })?;
         let sent = RequestSecrets::of(&request);
         let (status, headers, body) = parts(self.send_proven(provider, request, key).await?);
-        let answer =
-            ProviderResponse { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
+        let answer = ProviderResponse {
+            status: status.as_u16(),
+            headers: &headers,
+            body: &body,
+            now: self.core.now().as_secs(),
+        };
         parse_introspection_response(&answer).map_err(|error| Failure::Refused {
             error: sent.mask(error),
             status,

@@ -162,8 +162,12 @@ impl Providers {
         })?;
         let sent = RequestSecrets::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
-        let answer =
-            ProviderResponse { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
+        let answer = ProviderResponse {
+            status: status.as_u16(),
+            headers: &headers,
+            body: &body,
+            now: self.core.now().as_secs(),
+        };
         parse_device_response(&answer).map_err(|error| Failure::Refused {
             error: sent.mask(error),
             status,
@@ -230,8 +234,12 @@ impl Providers {
         })?;
         let sent = RequestSecrets::of(&pushed);
         let (status, headers, body) = parts(self.send_proven(provider, pushed, key).await?);
-        let answer =
-            ProviderResponse { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
+        let answer = ProviderResponse {
+            status: status.as_u16(),
+            headers: &headers,
+            body: &body,
+            now: self.core.now().as_secs(),
+        };
         parse_pushed_response(&answer).map_err(|error| Failure::Refused {
             error: sent.mask(error),
             status,
@@ -348,7 +356,7 @@ impl Providers {
 
     /// The current time and a unique value.
     pub fn moment<'u>(&self, unique: &'u str) -> Moment<'u> {
-        Moment { now: self.core.now() / 1_000, unique }
+        Moment { now: self.core.now().as_secs(), unique }
     }
 
     /// A unique value.

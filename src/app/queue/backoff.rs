@@ -1,16 +1,18 @@
 //! When a job that failed is run again.
 
+use std::time::Duration;
+
 use switchboard_store::jobs::JobRow;
+use switchboard_types::Timestamp;
 
 use super::Policy;
 use crate::app::base::core::Core;
-use crate::time::{Millis, millis};
 
 /// The next run of a job. A service gets one from [`super::LeasedJob::retry`] only, so that no job is retried after
 /// its deadline.
 #[derive(Debug)]
 pub(in crate::app) struct Retry {
-    pub(super) run_at: Millis,
+    pub(super) run_at: Timestamp,
     /// Why the run before failed.
     pub(super) detail: String,
 }
@@ -21,22 +23,22 @@ impl Policy {
     pub(super) fn next_run_at(
         &self,
         job: &JobRow,
-        now: Millis,
-        retry_after: Option<Millis>,
+        now: Timestamp,
+        retry_after: Option<Duration>,
         jitter: u8,
-    ) -> Option<Millis> {
-        let deadline = job.created_at + millis(self.deadline);
-        let earliest = now.saturating_add(retry_after.unwrap_or(0));
+    ) -> Option<Timestamp> {
+        let deadline = job.created_at + self.deadline;
+        let earliest = now + retry_after.unwrap_or_default();
         let run_at = (now + self.pause(job.tries, jitter)).max(earliest).min(deadline);
         (now < deadline && earliest <= deadline).then_some(run_at)
     }
 
     /// The pause after run number `tries`. It doubles with each run; `jitter` shortens it to half at most, so that
     /// jobs that failed together do not come back together.
-    pub(super) fn pause(&self, tries: i64, jitter: u8) -> Millis {
+    pub(super) fn pause(&self, tries: i64, jitter: u8) -> Duration {
         let exponent = u32::try_from((tries - 1).clamp(0, 16)).unwrap_or(16);
-        let max_pause = (millis(self.initial_backoff) << exponent).min(millis(self.max_backoff));
-        max_pause / 2 + max_pause / 2 * i64::from(jitter) / 255
+        let max_pause = self.initial_backoff.saturating_mul(1 << exponent).min(self.max_backoff);
+        max_pause / 2 + max_pause / 2 * u32::from(jitter) / 255
     }
 }
 
@@ -49,8 +51,6 @@ pub(super) fn jitter(core: &Core) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use switchboard_store::jobs::JobKind;
 
     use super::*;
@@ -63,7 +63,7 @@ mod tests {
         max_backoff: Duration::from_mins(30),
         deadline: Duration::from_hours(24),
     };
-    const DEADLINE: Millis = 24 * 60 * 60 * 1_000;
+    const DEADLINE: i64 = 24 * 60 * 60 * 1_000;
 
     fn tried(tries: i64) -> JobRow {
         JobRow {
@@ -73,27 +73,31 @@ mod tests {
             lane: "github".to_owned(),
             tries,
             fence: switchboard_types::Fence(tries),
-            created_at: 0,
+            created_at: Timestamp::EPOCH,
         }
     }
 
     #[test]
     fn pauses_double_up_to_a_limit_and_are_never_shorter_than_half() {
-        let longest = [1, 2, 3, 9, 10, 11, 1_000].map(|tries| POLICY.pause(tries, u8::MAX) / 1_000);
+        let longest = [1, 2, 3, 9, 10, 11, 1_000].map(|tries| POLICY.pause(tries, u8::MAX).as_secs());
         assert_eq!(longest, [5, 10, 20, 1_280, 1_800, 1_800, 1_800]);
-        let shortest = [1, 2, 10].map(|tries| POLICY.pause(tries, 0));
+        let shortest = [1, 2, 10].map(|tries| POLICY.pause(tries, 0).as_millis());
         assert_eq!(shortest, [2_500, 5_000, 900_000]);
     }
 
     #[test]
     fn a_job_is_not_run_before_its_provider_wants_and_for_the_last_time_at_its_deadline() {
-        let at = |now, retry_after| POLICY.next_run_at(&tried(1), now, retry_after, u8::MAX);
+        let at = |now, retry_after: Option<i64>| {
+            let retry_after = retry_after.map(|millis| Duration::from_millis(millis.unsigned_abs()));
+            let next = POLICY.next_run_at(&tried(1), Timestamp::from_millis(now), retry_after, u8::MAX);
+            next.map(Timestamp::as_millis)
+        };
         assert_eq!(at(1_000, None), Some(6_000));
         assert_eq!(at(1_000, Some(60_000)), Some(61_000));
         assert_eq!(at(1_000, Some(10)), Some(6_000), "the pause is kept");
         assert_eq!(at(DEADLINE - 1, None), Some(DEADLINE));
         assert_eq!(at(DEADLINE, None), None);
         assert_eq!(at(1_000, Some(DEADLINE)), None, "the provider wants more time than there is");
-        assert_eq!(at(1_000, Some(Millis::MAX)), None);
+        assert_eq!(at(1_000, Some(i64::MAX)), None);
     }
 }

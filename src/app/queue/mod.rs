@@ -25,7 +25,6 @@ use switchboard_types::ProjectId;
 
 use crate::app::base::core::Core;
 use crate::error::Result;
-use crate::time::Millis;
 
 /// One kind of job.
 pub(in crate::app) trait QueuedJob: Send + Sync + 'static {
@@ -91,7 +90,7 @@ impl LeasedJob<'_> {
     /// Another run, because this one failed; `detail` says why, without secrets. Not before `retry_after`
     /// milliseconds have passed, if a provider asked for that. None if the deadline leaves no further run: then
     /// the job has to end.
-    pub(in crate::app) fn retry(&self, detail: &str, retry_after: Option<Millis>) -> Option<Retry> {
+    pub(in crate::app) fn retry(&self, detail: &str, retry_after: Option<Duration>) -> Option<Retry> {
         let run_at = self.policy.next_run_at(self.row, self.core.now(), retry_after, backoff::jitter(self.core))?;
         Some(Retry { run_at, detail: detail.to_owned() })
     }

@@ -91,7 +91,7 @@ pub async fn record_metrics(core: &Core) {
             core.metrics.forget_queue();
             return;
         };
-        let oldest_age = oldest_due_at.map_or(0, |since| (now - since).max(0));
+        let oldest_age = oldest_due_at.map_or(Duration::ZERO, |since| now.since(since));
         core.metrics.queue(kind.as_str(), [("waiting", waiting), ("due", due), ("leased", leased)], oldest_age);
     }
 }

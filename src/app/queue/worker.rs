@@ -17,7 +17,6 @@ use super::{LeasedJob, Outcome, QueuedJob, Retry, backoff};
 use crate::app::base::core::Core;
 use crate::app::spool::Spool;
 use crate::error::{Code, Error, Result};
-use crate::time::millis;
 
 /// Jobs read with one query.
 const PAGE: i64 = 32;
@@ -83,7 +82,7 @@ impl<J: QueuedJob> Worker<J> {
     async fn start(&self, mut row: JobRow, permits: (OwnedSemaphorePermit, OwnedSemaphorePermit)) -> Result<bool> {
         let end = Instant::now() + J::POLICY.lease.saturating_sub(LEASE_MARGIN);
         let now = self.core.now();
-        let (statement, lease) = jobs::lease(&row, now, now + millis(J::POLICY.lease));
+        let (statement, lease) = jobs::lease(&row, now, now + J::POLICY.lease);
         match self.core.store.apply(Unit::new().with(statement)).await {
             Ok(_) => row.tries += 1,
             Err(WriteError::Refused(_)) => return Ok(false),

@@ -18,7 +18,7 @@ use std::time::Duration;
 use switchboard_catalog::Toolkit;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, ReasonCode};
+use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, ReasonCode, Timestamp};
 use switchboard_vault::Secrets;
 
 use super::Actor;
@@ -35,7 +35,6 @@ use crate::app::provider::{Breakers, Providers};
 use crate::app::revocation::Revocations;
 use crate::app::spool::Spool;
 use crate::error::{Error, Result};
-use crate::time::{Millis, millis};
 
 use freshness::{Freshness, backing_off, freshness, is_backing_off, provider_paused};
 use outcome::{FailureEffect, Outcome};
@@ -134,7 +133,7 @@ impl Refresher {
         toolkit: &Toolkit,
         requirement: Requirement,
     ) -> Result<AccountRow> {
-        let deadline = self.core.now() + millis(LEASE);
+        let deadline = self.core.now() + LEASE;
         let mut has_refreshed = false;
         let mut checked_fence = None;
         loop {
@@ -224,7 +223,7 @@ impl Refresher {
             account.credential_version,
             account.refresh_fence,
             now,
-            now + millis(LEASE),
+            now + LEASE,
         );
         match self.core.store.apply(Unit::new().with(lease)).await {
             Ok(_) => {}
@@ -268,7 +267,7 @@ impl Refresher {
         fence: Fence,
         renewal: Renewal<'_>,
         failure: Failure,
-        retry_after: Option<Millis>,
+        retry_after: Option<Duration>,
         is_live: bool,
     ) -> Result<Outcome> {
         let reason = failure.log_text();
@@ -296,7 +295,7 @@ enum Requirement {
 }
 
 impl Requirement {
-    fn is_satisfied(self, account: &AccountRow, now: Millis) -> bool {
+    fn is_satisfied(self, account: &AccountRow, now: Timestamp) -> bool {
         match self {
             Self::WhenDue => matches!(freshness(account, now), Freshness::Fresh),
             Self::NewerThan(version) => account.credential_version > version,
@@ -305,6 +304,6 @@ impl Requirement {
 }
 
 /// The circuit breaker of the provider is open.
-fn provider_down(wait: Millis) -> Error {
+fn provider_down(wait: Duration) -> Error {
     provider_paused("The provider is not answering at present", wait)
 }

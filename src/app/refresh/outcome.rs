@@ -1,6 +1,8 @@
 //! The outcome of a refresh attempt, and how it is stored: a new credential, an expired account, or a
 //! later retry.
 
+use std::time::Duration;
+
 use switchboard_store::accounts::{self, AccountRow, RefreshFailure, Refreshed};
 use switchboard_store::{Unit, WriteError};
 use switchboard_types::{AuditAction, AuditOutcome, Fence, Reason, ReasonCode};
@@ -15,12 +17,12 @@ use crate::app::provider::lease::still_refreshing;
 use crate::app::provider::{Failure, TokenCredential};
 use crate::app::spool::rotation::Rotation;
 use crate::error::{Error, Result};
-use crate::time::Millis;
+use crate::time::millis;
 
 /// Consecutive failures that are recorded in the audit log.
 const AUDITED_FAILURES: i64 = 3;
-/// Minimum pause after a refusal that cannot be classified, in milliseconds.
-const REJECTION_PAUSE: Millis = 60_000;
+/// Minimum pause after a refusal that cannot be classified.
+const REJECTION_PAUSE: Duration = Duration::from_mins(1);
 
 /// The outcome of one attempt.
 pub(super) enum Outcome {
@@ -100,18 +102,18 @@ impl Refresher {
         fence: Fence,
         how: FailureEffect,
         failure: Failure,
-        retry_after: Option<Millis>,
+        retry_after: Option<Duration>,
     ) -> Result<Outcome> {
         self.core.metrics.refresh("later");
         let now = self.core.now();
-        let retry_after = retry_after.unwrap_or(0).clamp(0, MAX_BACKOFF);
+        let retry_after = retry_after.unwrap_or_default().min(MAX_BACKOFF);
         let pause = self.backoff(account.refresh_failures).max(retry_after);
-        let pause = pause.max(if how.rejected { REJECTION_PAUSE } else { 0 });
+        let pause = pause.max(if how.rejected { REJECTION_PAUSE } else { Duration::ZERO });
         // A failure without effect does not clear an earlier lost response.
         let started_at = if how.lost { account.refresh_started_at.or(Some(now)) } else { account.refresh_started_at };
         let lost = RefreshFailure { started_at, rejected: how.rejected, retry_at: now + pause };
         let outcome = if how.lost { AuditOutcome::AnswerLost } else { AuditOutcome::Failed };
-        let detail = Facts { next_try_ms: Some(pause), ..failure.facts() }.to_value();
+        let detail = Facts { next_try_ms: Some(millis(pause)), ..failure.facts() }.to_value();
         let actor = Actor::system(&account.project_id);
         let mut unit = Unit::new().with(accounts::clear_lease(&account.project_id, &account.id, fence, lost));
         if let Some(kept) = self.credentials.keep_unread(account, failure.unread()) {
@@ -128,11 +130,11 @@ impl Refresher {
     }
 
     /// 1 s, 2 s, 4 s … up to five minutes, half of it random.
-    fn backoff(&self, failures: i64) -> Millis {
+    fn backoff(&self, failures: i64) -> Duration {
         let exponent = u32::try_from(failures.clamp(0, 16)).unwrap_or(16);
-        let longest = (1_000_i64 << exponent).min(MAX_BACKOFF);
+        let longest = Duration::from_secs(1 << exponent).min(MAX_BACKOFF);
         let mut byte = [0];
         self.core.entropy.fill(&mut byte);
-        longest / 2 + longest / 2 * i64::from(byte[0]) / 255
+        longest / 2 + longest / 2 * u32::from(byte[0]) / 255
     }
 }

@@ -1,6 +1,8 @@
 //! How an account gets its next token, and what a provider's refusal means for it (R26, R27).
 //! `refresh/mod.rs` decides when, and ensures that only one refresh runs.
 
+use std::time::Duration;
+
 use switchboard_auth::{TokenError, TokenErrorKind, TokenSet};
 use switchboard_catalog::{OAuth2, Refresh, Scheme, TokenScheme, Toolkit, template};
 use switchboard_store::accounts::AccountRow;
@@ -18,7 +20,6 @@ use crate::app::provider::lease::PREPARATION;
 use crate::app::provider::{Failure, Health, error_text};
 use crate::app::refresh::Refresher;
 use crate::error::{Code, Error, Result};
-use crate::time::Millis;
 
 /// Consecutive unclassified refusals after which the account expires (R26).
 const MAX_REJECTIONS: i64 = 5;
@@ -166,7 +167,7 @@ impl Refresher {
     }
 
     /// How long an account's provider is still paused; none while its circuit breaker is closed.
-    pub(in crate::app) fn provider_pause(&self, account: &AccountRow) -> Option<Millis> {
+    pub(in crate::app) fn provider_pause(&self, account: &AccountRow) -> Option<Duration> {
         let toolkit = self.core.toolkit(&account.toolkit)?;
         let scheme = account.scheme;
         let renewal = Renewal::of(&toolkit, scheme)?;
@@ -245,8 +246,8 @@ fn is_client_error(error: &TokenError) -> bool {
     error.kind == TokenErrorKind::InvalidClient || error.code.as_deref() == Some("unauthorized_client")
 }
 
-/// The error for a caller that needs the token now; the next attempt is in `wait` milliseconds.
-pub(in crate::app) fn caller_error(account: &AccountRow, failure: Failure, wait: Millis) -> Error {
+/// The error for a caller that needs the token now; the next attempt is after `wait`.
+pub(in crate::app) fn caller_error(account: &AccountRow, failure: Failure, wait: Duration) -> Error {
     match failure {
         Failure::Refused { error, .. } if is_registered(account) && error.kind == TokenErrorKind::InvalidClient => {
             let message = "The provider no longer knows the client that this account was connected with";

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use switchboard_catalog::Toolkit;
 use switchboard_store::Unit;
@@ -18,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use super::renewal::Renewal;
 use crate::app::refresh::Refresher;
 use crate::error::Result;
-use crate::time::Millis;
 
 /// Maximum concurrent refreshes.
 const MAX_CONCURRENT: usize = 256;
@@ -29,7 +29,7 @@ const MAX_QUEUED_PER_TOOLKIT: usize = 256;
 /// Accounts read at a time.
 const PAGE: i64 = 512;
 /// Delay before an account is tried again that failed for an internal reason, in milliseconds.
-const RESCHEDULE_DELAY: Millis = 60_000;
+const RESCHEDULE_DELAY: Duration = Duration::from_mins(1);
 
 /// Refreshes that are queued or running, by toolkit.
 pub(in crate::app) struct RefreshQueue {

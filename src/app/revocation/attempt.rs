@@ -1,7 +1,7 @@
 //! One attempt to revoke the tokens at the provider: first the refresh token, which could issue new tokens, then
 //! the access token (RFC 7009; RFC 9700 section 4.14).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
@@ -17,7 +17,6 @@ use crate::app::provider::extra_tokens::extra_token_name;
 use crate::app::provider::request::{Verification, egress_error};
 use crate::app::provider::{Endpoint, INTROSPECTION_TIMEOUT, Provider, is_unauthenticated, retry_after};
 use crate::app::revocation::Revocations;
-use crate::time::Millis;
 
 /// Whether another attempt is needed, and why.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ pub(super) enum AttemptStatus {
         /// Why this attempt failed.
         detail: String,
         /// The minimum delay that the provider asked for.
-        retry_after: Option<Millis>,
+        retry_after: Option<Duration>,
     },
 }
 
@@ -56,13 +55,13 @@ pub(super) enum TokenOutcome {
     Revoked,
     Unsupported,
     Refused(String),
-    Retry(String, Option<Millis>),
+    Retry(String, Option<Duration>),
 }
 
 /// Status and headers of a response.
 struct ResponseMetadata {
     status: u16,
-    retry_after: Option<Millis>,
+    retry_after: Option<Duration>,
 }
 
 /// The response of the provider, or why there is none.
@@ -238,7 +237,7 @@ impl Revocations {
         let answer = answer.map_err(|error| transport_failure(&error))?;
         let status = answer.status().as_u16();
         let (headers, body) = (answer.headers(), answer.body());
-        let parsed = ProviderResponse { status, headers, body, now: self.core.now() / 1_000 };
+        let parsed = ProviderResponse { status, headers, body, now: self.core.now().as_secs() };
         let redact = |error: TokenError| {
             let secrets = task.material.iter().filter(|(name, _)| *name != "client_id");
             let secrets: Vec<&str> = secrets.map(|(_, secret)| secret.expose()).collect();

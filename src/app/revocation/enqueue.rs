@@ -8,7 +8,7 @@ use switchboard_store::accounts::{self, AccountRow, CredentialFilter};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::revocations::{self, RevocationRow};
 use switchboard_store::{Refusal, Unit, WriteError, links, unread_answers};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, ProjectId, ReasonCode};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, ProjectId, ReasonCode, Timestamp};
 use switchboard_vault::Secrets;
 
 use super::too_busy;
@@ -18,7 +18,6 @@ use crate::app::credential::client::IssuedTo;
 use crate::app::revocation::Revocations;
 use crate::error::Result;
 use crate::id::Kind;
-use crate::time::Millis;
 
 /// Accounts in one unit.
 const BATCH_SIZE: i64 = 100;
@@ -237,7 +236,7 @@ impl Revocations {
         config: &AuthConfigRow,
         credential: &Secrets,
         verification: &str,
-        due: Millis,
+        due: Timestamp,
     ) -> RevocationRow {
         let material = self.with_client(credential.clone(), account, Some(config), IssuedTo::CurrentClient);
         let row = self.pending_row(&self.core.mint(Kind::RevokeJob), account, Some(config), material, due);

@@ -21,7 +21,6 @@ use crate::app::credential::client::uses_managed_client;
 use crate::app::provider::lease::{LEASE, is_leased, still_refreshing};
 use crate::app::revocation::Revocations;
 use crate::error::{Code, Error, Result};
-use crate::time::millis;
 
 /// Timeout for revoking all tokens at the provider. Shorter than the lease.
 const PROVIDER_TIMEOUT: Duration = Duration::from_secs(LEASE.as_secs() - 5);
@@ -119,8 +118,7 @@ impl Revocations {
             return Ok(false);
         }
         let (version, fence) = (account.credential_version, account.refresh_fence);
-        let lease =
-            accounts::lease_for_revocation(&account.project_id, &account.id, version, fence, now, now + millis(LEASE));
+        let lease = accounts::lease_for_revocation(&account.project_id, &account.id, version, fence, now, now + LEASE);
         match self.core.store.apply(Unit::new().with(lease)).await {
             Ok(_) => Ok(true),
             Err(WriteError::Refused(_)) => Ok(false),

@@ -3,6 +3,7 @@
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::revocations::{RevocationOutcome, RevocationRow, RevocationState};
+use switchboard_types::Timestamp;
 use switchboard_vault::Secrets;
 
 use super::{is_revocable, revocation_method, tokens_text};
@@ -11,7 +12,6 @@ use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::app::revocation::Revocations;
 use crate::error::Result;
 use crate::id::Kind;
-use crate::time::Millis;
 
 impl Revocations {
     /// The row for the credential of an account: pending, unless its scheme or toolkit does not support revocation.
@@ -39,7 +39,7 @@ impl Revocations {
         account: &AccountRow,
         config: Option<&AuthConfigRow>,
         material: Result<Secrets>,
-        next_try_at: Millis,
+        next_try_at: Timestamp,
     ) -> RevocationRow {
         let id = self.core.mint(Kind::Revocation);
         // The seal is bound to the row.

@@ -4,7 +4,7 @@
 use serde_json::json;
 use switchboard_store::sessions::{self, SessionRow, SessionVersion};
 use switchboard_store::{ListPage, PageQuery, Refusal, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId, Timestamp};
 
 use super::patch::SessionPatch;
 use super::policy::{Experimental, SessionConfig};
@@ -13,7 +13,6 @@ use crate::app::Actor;
 use crate::app::base::errors::readable;
 use crate::app::session::Sessions;
 use crate::error::{Code, Error, Result};
-use crate::time::Millis;
 
 /// How often a change without `expected_config_version` is retried on a newer policy. Every retry means that a
 /// concurrent change succeeded, so reaching the limit needs that many of them.
@@ -25,7 +24,7 @@ pub struct PastPolicy {
     /// 1 at creation.
     pub version: i64,
     /// When it was set.
-    pub created_at: Millis,
+    pub created_at: Timestamp,
     /// The policy.
     pub config: SessionConfig,
     /// Whether it is the current policy.

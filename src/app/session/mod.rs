@@ -14,7 +14,7 @@ use std::sync::Arc;
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 use switchboard_store::sessions::{self, SessionRow};
 use switchboard_store::{Refusal, Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId, Timestamp};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -27,7 +27,6 @@ use crate::app::project::Projects;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::truncate;
-use crate::time::Millis;
 
 use policy::{CallKind, SessionConfig};
 
@@ -54,7 +53,7 @@ pub struct Session {
     /// 1 at creation.
     pub config_version: i64,
     /// Time of creation.
-    pub created_at: Millis,
+    pub created_at: Timestamp,
 }
 
 impl Session {

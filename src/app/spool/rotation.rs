@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::{self, AccountRow, Refreshed};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, Fence, ProjectId};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, Fence, ProjectId, Timestamp};
 
 use crate::app::Actor;
 use crate::app::audit::Facts;
@@ -33,10 +33,10 @@ pub struct Rotation {
     credential: String,
     /// The parameters that the credential is bound to.
     pub params: String,
-    expires_at: Option<i64>,
+    expires_at: Option<Timestamp>,
     #[serde(default)]
-    refresh_due_at: Option<i64>,
-    now: i64,
+    refresh_due_at: Option<Timestamp>,
+    now: Timestamp,
 }
 
 impl Rotation {

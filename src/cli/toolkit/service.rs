@@ -2,20 +2,22 @@
 //! without a socket, as a developer and as a browser.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use axum::body::Body;
 use http::{Request, header};
 use serde_json::Value;
 use switchboard_toolkit_tests::{BrowserResponse, Server, ToolkitTest};
+use switchboard_types::Timestamp;
 
 use super::api_client::{ApiClient, TempFolder};
 use super::source::{FILE_NAME, Source};
 use switchboard::app::App;
 use switchboard::config::Layer;
 use switchboard::server::{self, Environment};
-use switchboard::time::{Clock, Millis, SystemClock};
+use switchboard::time::{Clock, SystemClock};
 
 /// The public URL; nothing listens there.
 const PUBLIC_URL: &str = "https://switchboard.example";
@@ -24,21 +26,22 @@ const HOST: &str = "switchboard.example";
 
 /// A clock that can be advanced, so that tokens expire.
 #[derive(Debug, Default)]
-pub(super) struct AdjustableClock(AtomicI64);
+pub(super) struct AdjustableClock(AtomicU64);
 
 impl Clock for AdjustableClock {
-    fn now(&self) -> Millis {
-        SystemClock.now().saturating_add(self.0.load(Ordering::Relaxed))
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
 }
 
 impl switchboard_toolkit_tests::Clock for AdjustableClock {
     fn now_ms(&self) -> i64 {
-        self.now()
+        self.now().as_millis()
     }
 
     fn advance_to(&self, at: i64) {
-        self.0.fetch_add((at - self.now()).max(0), Ordering::Relaxed);
+        let ahead = Timestamp::from_millis(at).since(self.now());
+        self.0.fetch_add(u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 

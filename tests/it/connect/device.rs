@@ -170,7 +170,8 @@ async fn the_provider_is_polled_at_its_interval() {
         until("its outcome", async || {
             let database = rusqlite::Connection::open(world.server.database()).unwrap();
             let pending = "SELECT COUNT(*) FROM attempts WHERE consumed_at IS NULL AND poll_at > ?1 + 21000";
-            let busy: i64 = database.query_row(pending, [world.server.app.core.now()], |row| row.get(0)).unwrap();
+            let busy: i64 =
+                database.query_row(pending, [world.server.app.core.now().as_millis()], |row| row.get(0)).unwrap();
             busy == 0
         })
         .await;

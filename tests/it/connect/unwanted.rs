@@ -87,7 +87,7 @@ impl World {
 
     /// Nothing waits to be revoked any more, now or later.
     async fn is_settled(&self) {
-        let later = self.server.app.core.now() + 86_400_000;
+        let later = self.server.app.core.now() + Duration::from_hours(24);
         let pending = async || self.server.app.core.store.due_jobs(JobKind::Revocation, later, &[], 10).await.unwrap();
         until("the queue of revocations", async || {
             let left = pending().await;

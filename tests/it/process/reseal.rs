@@ -15,6 +15,7 @@ use switchboard_store::Unit;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::revocations::{self, RevocationRow, RevocationState};
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
+use switchboard_types::Timestamp;
 use switchboard_vault::Secrets;
 
 use super::at_rest::{connected, open};
@@ -148,14 +149,14 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
         link_id: "lt_none".to_owned(),
         attempt_id: None,
         account_id: account.id.clone(),
-        auth_config_version: 0,
+        auth_config_version: Timestamp::EPOCH,
         token_hash: Vec::new(),
         kind: ParkedKind::Code,
         parked_sealed: Some(old.seal_secrets([project, "verifications", "session_waiting", "parked_sealed"], &parked)),
         params: r#"{"fields":{"site":"https://a.example"}}"#.to_owned(),
         redirect_uri: Some("https://app.example/back".to_owned()),
         created_at: account.created_at,
-        expires_at: i64::MAX,
+        expires_at: Timestamp::MAX,
         consumed_at: None,
     };
     let material = Secrets::from([("access_token", "waiting".into())]);
@@ -170,7 +171,7 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
         scheme: account.scheme,
         is_managed: true,
         params: "{}".to_owned(),
-        state: RevocationState::Pending { material, next_try_at: i64::MAX },
+        state: RevocationState::Pending { material, next_try_at: Timestamp::MAX },
         tokens: "[]".to_owned(),
         detail: None,
         tries: 0,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use switchboard::time::{Clock, SystemClock};
+use switchboard_types::Timestamp;
 
 /// Starts at the real time; moves only by [`ManualClock::advance`].
 #[derive(Clone)]
@@ -12,7 +13,7 @@ pub struct ManualClock(Arc<AtomicI64>, Arc<AtomicBool>);
 
 impl ManualClock {
     pub fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(SystemClock.now())), Arc::default())
+        Self(Arc::new(AtomicI64::new(SystemClock.now().as_millis())), Arc::default())
     }
 
     /// Whether reading the time panics.
@@ -26,14 +27,14 @@ impl ManualClock {
 }
 
 impl Clock for ManualClock {
-    fn now(&self) -> i64 {
+    fn now(&self) -> Timestamp {
         assert!(!self.1.load(Ordering::SeqCst), "the clock is broken");
-        self.0.load(Ordering::SeqCst)
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
 }
 
 impl switchboard_sandbox::Clock for ManualClock {
     fn now_ms(&self) -> i64 {
-        self.now()
+        self.now().as_millis()
     }
 }

@@ -1,7 +1,7 @@
 //! Changes that a developer makes to an existing account: name, access list, credential, enable, disable,
 //! reconnect.
 
-use switchboard_types::{AccountId, CredentialVersion, ProjectId, Reason};
+use switchboard_types::{AccountId, CredentialVersion, ProjectId, Reason, Timestamp};
 
 use super::Activation;
 use crate::{Refusal, Statement, Value};
@@ -43,7 +43,7 @@ pub struct CredentialEdit {
 /// Changes an account. Refused as `alias_in_use` when another account has the alias, and as `account_changed`
 /// when the account was deleted or changed since it was read. An EXPIRED account with a new credential
 /// becomes ACTIVE.
-pub fn edit(project: &ProjectId, id: &AccountId, edit: Edit, now: i64) -> Statement {
+pub fn edit(project: &ProjectId, id: &AccountId, edit: Edit, now: Timestamp) -> Statement {
     let (is_named, alias) = match edit.alias {
         AliasEdit::Keep => (false, None),
         AliasEdit::Remove => (true, None),
@@ -88,7 +88,7 @@ pub fn edit(project: &ProjectId, id: &AccountId, edit: Edit, now: i64) -> Statem
 
 /// Disables an ACTIVE account. A refresh in flight may still store its token: the previous token may already
 /// be used up, and the account must work when it is enabled again.
-pub fn disable(project: &ProjectId, id: &AccountId, reason: &Reason, now: i64) -> Statement {
+pub fn disable(project: &ProjectId, id: &AccountId, reason: &Reason, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'INACTIVE', status_reason = $3, updated_at = $4
@@ -98,7 +98,7 @@ pub fn disable(project: &ProjectId, id: &AccountId, reason: &Reason, now: i64) -
 }
 
 /// Enables an INACTIVE account.
-pub fn enable(project: &ProjectId, id: &AccountId, now: i64) -> Statement {
+pub fn enable(project: &ProjectId, id: &AccountId, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'ACTIVE', status_reason = NULL, updated_at = $3
@@ -108,7 +108,7 @@ pub fn enable(project: &ProjectId, id: &AccountId, now: i64) -> Statement {
 }
 
 /// Restarts connecting an account without a credential, with another link.
-pub fn restart(project: &ProjectId, id: &AccountId, link: &str, now: i64) -> Statement {
+pub fn restart(project: &ProjectId, id: &AccountId, link: &str, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'INITIATED', status_reason = NULL, link_id = $3, updated_at = $4

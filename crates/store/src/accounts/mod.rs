@@ -28,7 +28,7 @@ pub use state::{
     end_connecting, initiate, insert, lock_for_link, record_failed_attempt, set_auth_config,
 };
 
-use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason, Scheme};
+use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason, Scheme, Timestamp};
 
 /// Status of an account (contract section 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,30 +131,30 @@ pub struct AccountRow {
     pub credential_sealed: Option<Vec<u8>>,
     /// Incremented with every credential written.
     pub credential_version: CredentialVersion,
-    /// When the access token expires; milliseconds since 1970, as all times here.
-    pub expires_at: Option<i64>,
+    /// When the access token expires.
+    pub expires_at: Option<Timestamp>,
     /// When the access token was issued.
-    pub issued_at: Option<i64>,
+    pub issued_at: Option<Timestamp>,
     /// Newest lease number.
     pub refresh_fence: Fence,
     /// Until when a refresh holds the lease.
-    pub refresh_lease_until: Option<i64>,
+    pub refresh_lease_until: Option<Timestamp>,
     /// When a refresh was sent whose outcome is not recorded.
-    pub refresh_started_at: Option<i64>,
+    pub refresh_started_at: Option<Timestamp>,
     /// Consecutive transient failures.
     pub refresh_failures: i64,
     /// Consecutive rejections that could not be interpreted.
     pub refresh_rejections: i64,
     /// No refresh before this time.
-    pub refresh_retry_at: Option<i64>,
+    pub refresh_retry_at: Option<Timestamp>,
     /// When the next refresh is due; `None` if it never is.
-    pub refresh_due_at: Option<i64>,
+    pub refresh_due_at: Option<Timestamp>,
     /// The newest link that connects it.
     pub link_id: Option<String>,
     /// Creation.
-    pub created_at: i64,
+    pub created_at: Timestamp,
     /// Last change.
-    pub updated_at: i64,
+    pub updated_at: Timestamp,
     /// Its auth config exists and is enabled.
     pub has_enabled_auth_config: bool,
 }

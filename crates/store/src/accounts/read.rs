@@ -1,6 +1,6 @@
 //! Finders. Each takes the project.
 
-use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId};
+use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Timestamp};
 
 use super::{AccountRow, AccountStatus, AccountType};
 use crate::row::{push_in, push_not_in};
@@ -56,18 +56,18 @@ pub(super) fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
         params: row.text(12)?,
         credential_sealed: row.opt_blob(13)?,
         credential_version: CredentialVersion(row.int(14)?),
-        expires_at: row.opt_int(15)?,
-        issued_at: row.opt_int(16)?,
+        expires_at: row.opt_timestamp(15)?,
+        issued_at: row.opt_timestamp(16)?,
         refresh_fence: Fence(row.int(17)?),
-        refresh_lease_until: row.opt_int(18)?,
-        refresh_started_at: row.opt_int(19)?,
+        refresh_lease_until: row.opt_timestamp(18)?,
+        refresh_started_at: row.opt_timestamp(19)?,
         refresh_failures: row.int(20)?,
         refresh_rejections: row.int(21)?,
-        refresh_retry_at: row.opt_int(22)?,
-        created_at: row.int(23)?,
-        updated_at: row.int(24)?,
+        refresh_retry_at: row.opt_timestamp(22)?,
+        created_at: row.timestamp(23)?,
+        updated_at: row.timestamp(24)?,
         link_id: row.opt_text(25)?,
-        refresh_due_at: row.opt_int(26)?,
+        refresh_due_at: row.opt_timestamp(26)?,
         has_enabled_auth_config: row.flag(27)?,
     })
 }
@@ -156,7 +156,12 @@ impl Store {
     /// ACTIVE accounts of any project that are due for a refresh, the longest due first. Excludes the given
     /// toolkits, accounts that wait after a failure, and accounts being refreshed. Only for the scheduler,
     /// which uses no account on behalf of a caller.
-    pub async fn due_accounts(&self, now: i64, except: &[String], limit: i64) -> Result<Vec<AccountRow>, ReadError> {
+    pub async fn due_accounts(
+        &self,
+        now: Timestamp,
+        except: &[String],
+        limit: i64,
+    ) -> Result<Vec<AccountRow>, ReadError> {
         let mut args: Vec<Value> = vec![now.into(), limit.into()];
         let mut conditions = String::from(
             "refresh_due_at <= $1 AND status = 'ACTIVE' AND deleted_at IS NULL

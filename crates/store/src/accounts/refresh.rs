@@ -4,7 +4,7 @@
 //! The lease number is a fence: only the holder of the newest lease may write an outcome. A mark without a
 //! lease tells the next holder that a response was lost.
 
-use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason};
+use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason, Timestamp};
 
 use crate::{Refusal, Statement};
 
@@ -14,8 +14,8 @@ pub fn lease(
     id: &AccountId,
     version: CredentialVersion,
     fence: Fence,
-    now: i64,
-    until: i64,
+    now: Timestamp,
+    until: Timestamp,
 ) -> Statement {
     Statement::one(
         Refusal::RefreshLeased,
@@ -36,11 +36,11 @@ pub struct Refreshed {
     /// JSON of parameters.
     pub params: String,
     /// When the access token expires.
-    pub expires_at: Option<i64>,
+    pub expires_at: Option<Timestamp>,
     /// When the next refresh is due.
-    pub refresh_due_at: Option<i64>,
-    /// When the response arrived, in milliseconds since 1970.
-    pub now: i64,
+    pub refresh_due_at: Option<Timestamp>,
+    /// When the response arrived.
+    pub now: Timestamp,
 }
 
 /// Stores a refreshed credential. Refused when another holder took over or the account was deleted.
@@ -70,11 +70,11 @@ pub fn store_refreshed(project: &ProjectId, id: &AccountId, fence: Fence, refres
 pub struct RefreshFailure {
     /// Journal mark to keep: set if the provider may have rotated the token, in this attempt or an earlier
     /// one.
-    pub started_at: Option<i64>,
+    pub started_at: Option<Timestamp>,
     /// The response was a rejection that could not be interpreted. Several in a row end the account (R26).
     pub rejected: bool,
     /// No retry before this time.
-    pub retry_at: i64,
+    pub retry_at: Timestamp,
 }
 
 /// Releases the lease after a transient failure.
@@ -103,8 +103,8 @@ pub fn reschedule_refresh(
     project: &ProjectId,
     id: &AccountId,
     version: CredentialVersion,
-    due_at: Option<i64>,
-    now: i64,
+    due_at: Option<Timestamp>,
+    now: Timestamp,
 ) -> Statement {
     Statement::any(
         "UPDATE connected_accounts SET refresh_due_at = $4
@@ -116,7 +116,13 @@ pub fn reschedule_refresh(
 }
 
 /// Ends an account that the provider will not refresh any more: EXPIRED, with the credential erased.
-pub fn expire_refreshed(project: &ProjectId, id: &AccountId, fence: Fence, reason: &Reason, now: i64) -> Statement {
+pub fn expire_refreshed(
+    project: &ProjectId,
+    id: &AccountId,
+    fence: Fence,
+    reason: &Reason,
+    now: Timestamp,
+) -> Statement {
     Statement::one(
         Refusal::FenceLost,
         "UPDATE connected_accounts SET status = 'EXPIRED', status_reason = $4, credential_sealed = NULL,

@@ -3,12 +3,12 @@
 //! Each takes the credential version that was read, so that a credential rotated in the meantime is not
 //! erased. Each increments the fence, so that a refresh in flight cannot write.
 
-use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason};
+use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason, Timestamp};
 
 use crate::{Refusal, Statement};
 
 /// Deletes an account. Refused as `account_changed` if its credential is not the version that was read.
-pub fn delete_version(project: &ProjectId, id: &AccountId, version: CredentialVersion, now: i64) -> Statement {
+pub fn delete_version(project: &ProjectId, id: &AccountId, version: CredentialVersion, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET deleted_at = $4, updated_at = $4, credential_sealed = NULL,
@@ -25,7 +25,7 @@ pub fn revoke_version(
     id: &AccountId,
     version: CredentialVersion,
     reason: &Reason,
-    now: i64,
+    now: Timestamp,
 ) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
@@ -45,8 +45,8 @@ pub fn lease_for_revocation(
     id: &AccountId,
     version: CredentialVersion,
     fence: Fence,
-    now: i64,
-    until: i64,
+    now: Timestamp,
+    until: Timestamp,
 ) -> Statement {
     Statement::one(
         Refusal::AccountChanged,

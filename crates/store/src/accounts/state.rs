@@ -1,7 +1,7 @@
 //! Writes that take an account through the connect flow: created, opened, connected or ended, deleted.
 
 use super::AccountType;
-use switchboard_types::{AccountId, ProjectId, Reason, Scheme};
+use switchboard_types::{AccountId, ProjectId, Reason, Scheme, Timestamp};
 
 use crate::unit::{Lock, Parent};
 use crate::{Refusal, Statement, Unit, Value, auth_configs, links, unread_answers};
@@ -33,8 +33,8 @@ pub struct NewAccount<'a> {
     pub params: &'a str,
     /// The link that connects it; `None` if it is created with its credential.
     pub link_id: Option<&'a str>,
-    /// Milliseconds since 1970.
-    pub now: i64,
+    /// Now.
+    pub now: Timestamp,
 }
 
 /// Adds an account. Refused as `alias_in_use` when another account has the alias, and as `auth_config_gone`
@@ -78,7 +78,7 @@ pub fn lock_for_link(project: &ProjectId, id: &AccountId) -> Statement {
 
 /// Sets the auth config that the user chose, as long as the account has no credential. Refused as
 /// `account_not_connecting`, also when the auth config is gone.
-pub fn set_auth_config(project: &ProjectId, id: &AccountId, auth_config: &str, scheme: Scheme, now: i64) -> Unit {
+pub fn set_auth_config(project: &ProjectId, id: &AccountId, auth_config: &str, scheme: Scheme, now: Timestamp) -> Unit {
     let lock = Statement::lock(
         Refusal::AccountNotConnecting,
         Parent::AuthConfig,
@@ -98,7 +98,7 @@ pub fn set_auth_config(project: &ProjectId, id: &AccountId, auth_config: &str, s
 }
 
 /// The user pressed Continue.
-pub fn initiate(project: &ProjectId, id: &AccountId, params: &str, now: i64) -> Statement {
+pub fn initiate(project: &ProjectId, id: &AccountId, params: &str, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET status = 'INITIATED', status_reason = NULL, params = $3, updated_at = $4
@@ -109,7 +109,7 @@ pub fn initiate(project: &ProjectId, id: &AccountId, params: &str, now: i64) -> 
 
 /// Records why an attempt ended without a credential. The account keeps connecting; another attempt may
 /// follow.
-pub fn record_failed_attempt(project: &ProjectId, id: &AccountId, reason: &Reason, now: i64) -> Statement {
+pub fn record_failed_attempt(project: &ProjectId, id: &AccountId, reason: &Reason, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE connected_accounts SET status_reason = $3, updated_at = $4
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
@@ -127,11 +127,11 @@ pub struct Activation {
     /// Identifier of the account at its provider.
     pub identity: Option<String>,
     /// When the access token expires.
-    pub expires_at: Option<i64>,
+    pub expires_at: Option<Timestamp>,
     /// When the next refresh is due; `None` if it never is.
-    pub refresh_due_at: Option<i64>,
-    /// Now, in milliseconds since 1970.
-    pub now: i64,
+    pub refresh_due_at: Option<Timestamp>,
+    /// Now.
+    pub now: Timestamp,
 }
 
 /// Sets the account to ACTIVE.
@@ -164,7 +164,7 @@ pub fn end_connecting(
     id: &AccountId,
     status: super::AccountStatus,
     reason: &Reason,
-    now: i64,
+    now: Timestamp,
 ) -> Statement {
     Statement::one(
         Refusal::AccountNotConnecting,
@@ -176,7 +176,7 @@ pub fn end_connecting(
 }
 
 /// Deletes an account, its credential and its user's profile data (name, address, picture).
-pub fn delete(project: &ProjectId, id: &AccountId, now: i64) -> Statement {
+pub fn delete(project: &ProjectId, id: &AccountId, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::AccountNotFound,
         "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL, params = '{}',
@@ -192,7 +192,12 @@ pub const DELETE_BATCH: usize = 100;
 /// Deletes up to [`DELETE_BATCH`] accounts of an auth config that is being deleted, with their links. Without
 /// `with_credentials`, only accounts that have no credential. The last statement deletes the accounts. If another
 /// unit deletes an account of the batch meanwhile, later statements may take one more; a later batch deletes it.
-pub fn delete_batch_of_auth_config(project: &ProjectId, auth_config: &str, with_credentials: bool, now: i64) -> Unit {
+pub fn delete_batch_of_auth_config(
+    project: &ProjectId,
+    auth_config: &str,
+    with_credentials: bool,
+    now: Timestamp,
+) -> Unit {
     let lock = if with_credentials {
         "SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
            AND deleted_at IS NULL ORDER BY id LIMIT 100"
@@ -224,7 +229,7 @@ pub fn delete_batch_of_auth_config(project: &ProjectId, auth_config: &str, with_
 }
 
 /// Deletes the accounts of an auth config that is being deleted.
-pub fn delete_of_auth_config(project: &ProjectId, auth_config: &str, now: i64) -> Statement {
+pub fn delete_of_auth_config(project: &ProjectId, auth_config: &str, now: Timestamp) -> Statement {
     let args: Vec<Value> = vec![project.into(), auth_config.into(), now.into()];
     Statement::any(
         "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL, params = '{}',

@@ -1,6 +1,6 @@
 //! What an operator sees of the queue: counts, and the jobs that fail.
 
-use switchboard_types::ProjectId;
+use switchboard_types::{ProjectId, Timestamp};
 
 use super::JobKind;
 use crate::{ReadError, Row, Store, Value};
@@ -15,7 +15,7 @@ pub struct JobCounts {
     /// A worker has it.
     pub leased: i64,
     /// Since when the oldest due job is due; `None` if none is.
-    pub oldest_due_at: Option<i64>,
+    pub oldest_due_at: Option<Timestamp>,
 }
 
 /// A job whose last run failed.
@@ -30,14 +30,14 @@ pub struct FailedJob {
     /// Number of runs, including one in progress.
     pub tries: i64,
     /// The next run, or the end of the lease of one in progress.
-    pub next_run_at: i64,
+    pub next_run_at: Timestamp,
     /// Why the last run failed.
     pub detail: String,
 }
 
 impl Store {
     /// Counts the jobs of a kind, by an index that has all that is needed.
-    pub async fn job_counts(&self, kind: JobKind, now: i64) -> Result<JobCounts, ReadError> {
+    pub async fn job_counts(&self, kind: JobKind, now: Timestamp) -> Result<JobCounts, ReadError> {
         let args: [Value; 2] = [kind.as_str().into(), now.into()];
         let sql = "SELECT COUNT(CASE WHEN lease_until IS NULL AND run_at > $2 THEN 1 END),
                COUNT(CASE WHEN COALESCE(lease_until, run_at) <= $2 THEN 1 END),
@@ -49,7 +49,7 @@ impl Store {
                 waiting: row.int(0)?,
                 due: row.int(1)?,
                 leased: row.int(2)?,
-                oldest_due_at: row.opt_int(3)?,
+                oldest_due_at: row.opt_timestamp(3)?,
             })
         };
         self.scan("", move |reading| Ok(reading.one(sql, &args, read)?.unwrap_or_default())).await
@@ -68,7 +68,7 @@ impl Store {
                     project_id: row.id(1)?,
                     lane: row.text(2)?,
                     tries: row.int(3)?,
-                    next_run_at: row.int(4)?,
+                    next_run_at: row.timestamp(4)?,
                     detail: row.text(5)?,
                 })
             },

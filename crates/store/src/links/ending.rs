@@ -1,11 +1,11 @@
 //! The end of links, with their attempts and verifications, so that nothing sealed remains.
 
-use switchboard_types::{AccountId, LinkOutcome, ProjectId};
+use switchboard_types::{AccountId, LinkOutcome, ProjectId, Timestamp};
 
 use crate::{Refusal, Statement, Unit, attempts, revocations, verifications};
 
 /// Finishes a link, once.
-fn finish(id: &str, outcome: LinkOutcome, now: i64) -> Statement {
+fn finish(id: &str, outcome: LinkOutcome, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::LinkFinished,
         "UPDATE links SET finished_at = $3, outcome = $2, prefill_sealed = NULL, exchange_by = NULL,
@@ -16,7 +16,7 @@ fn finish(id: &str, outcome: LinkOutcome, now: i64) -> Statement {
 }
 
 /// Finishes a link with its pending attempts and verifications.
-pub fn end(id: &str, outcome: LinkOutcome, now: i64) -> Unit {
+pub fn end(id: &str, outcome: LinkOutcome, now: Timestamp) -> Unit {
     Unit::new()
         .with(finish(id, outcome, now))
         .with(attempts::cancel_of_link(id, now))
@@ -64,7 +64,7 @@ macro_rules! end_links {
 
 /// Ends the open link of an account that is being deleted, with its attempts and verifications, so that
 /// nothing sealed remains. The unit begins with a change of the account, or with [`crate::accounts::lock_for_link`].
-pub fn end_of_account(project: &ProjectId, account: &AccountId, outcome: LinkOutcome, now: i64) -> Unit {
+pub fn end_of_account(project: &ProjectId, account: &AccountId, outcome: LinkOutcome, now: Timestamp) -> Unit {
     end_links!(
         "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND id = $2
             /* guarded by: exclusive lock connected_accounts */)",
@@ -76,12 +76,12 @@ pub fn end_of_account(project: &ProjectId, account: &AccountId, outcome: LinkOut
 }
 
 /// The same for one link.
-pub(crate) fn end_one(project: &ProjectId, link: &str, outcome: LinkOutcome, now: i64) -> Unit {
+pub(crate) fn end_one(project: &ProjectId, link: &str, outcome: LinkOutcome, now: Timestamp) -> Unit {
     end_links!("(SELECT id FROM links WHERE project_id = $1 AND id = $2)", project, link, outcome, now)
 }
 
 /// The same for all accounts of an auth config. The unit begins with [`crate::auth_configs::lock_for_deletion`].
-pub fn end_of_auth_config(project: &ProjectId, auth_config: &str, outcome: LinkOutcome, now: i64) -> Unit {
+pub fn end_of_auth_config(project: &ProjectId, auth_config: &str, outcome: LinkOutcome, now: Timestamp) -> Unit {
     end_links!(
         "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL
             /* guarded by: exclusive lock auth_configs, exclusive lock connected_accounts */)",
@@ -97,7 +97,7 @@ pub(crate) fn end_batch_of_auth_config(
     project: &ProjectId,
     auth_config: &str,
     with_credentials: bool,
-    now: i64,
+    now: Timestamp,
 ) -> Unit {
     if with_credentials {
         end_links!(

@@ -8,7 +8,7 @@
 //! unconditional is only later. What deletes revocations or makes them unconditional locks them first: the job of
 //! an unconditional one must not be deleted.
 
-use switchboard_types::{AccountId, ProjectId};
+use switchboard_types::{AccountId, ProjectId, Timestamp};
 
 use crate::unit::Parent;
 use crate::{Refusal, Statement, Unit};
@@ -81,7 +81,7 @@ macro_rules! delete {
 
 /// Postpones the conditional revocation of a verification until `until` while its tokens are in use. Refused
 /// as `already_being_revoked` if the tokens are being revoked.
-pub fn postpone(project: &ProjectId, verification: &str, until: i64) -> Statement {
+pub fn postpone(project: &ProjectId, verification: &str, until: Timestamp) -> Statement {
     Statement::one(
         Refusal::AlreadyBeingRevoked,
         update_jobs!("run_at = $3", guarded by "own row", of_verification!()),
@@ -90,7 +90,7 @@ pub fn postpone(project: &ProjectId, verification: &str, until: i64) -> Statemen
 }
 
 /// Postpones the conditional revocations of an account until `until`, at least, while it is connecting.
-pub fn postpone_of_account(project: &ProjectId, account: &AccountId, until: i64) -> Statement {
+pub fn postpone_of_account(project: &ProjectId, account: &AccountId, until: Timestamp) -> Statement {
     Statement::any(
         update_jobs!("run_at = CASE WHEN run_at < $3 THEN $3 ELSE run_at END", guarded by "own row", of_account!()),
         vec![project.into(), account.into(), until.into()],
@@ -98,7 +98,7 @@ pub fn postpone_of_account(project: &ProjectId, account: &AccountId, until: i64)
 }
 
 /// Makes the revocation of a verification's tokens unconditional and due now.
-pub fn make_unconditional(project: &ProjectId, verification: &str, now: i64) -> Unit {
+pub fn make_unconditional(project: &ProjectId, verification: &str, now: Timestamp) -> Unit {
     Unit::new()
         .with(lock!(of_verification!(), vec![project.into(), verification.into()]))
         .with(Statement::any(
@@ -118,7 +118,7 @@ pub fn make_unconditional(project: &ProjectId, verification: &str, now: i64) -> 
 
 /// Makes conditional revocations of a link due now, since the choice can no longer be made. The worker drops
 /// those of an account that works with other tokens.
-pub(crate) fn make_due_of_link(link: &str, now: i64) -> Statement {
+pub(crate) fn make_due_of_link(link: &str, now: Timestamp) -> Statement {
     Statement::any(
         update_jobs!(
             "run_at = CASE WHEN run_at > $2 THEN $2 ELSE run_at END",

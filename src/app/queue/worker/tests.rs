@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use switchboard_catalog::{Catalog, Folders, PlainHttp};
 use switchboard_store::jobs::{JobCounts, JobKind, NewJob};
 use switchboard_store::{Store, meta};
+use switchboard_types::Timestamp;
 use switchboard_vault::{KeyRing, SystemEntropy};
 use tokio::sync::Notify;
 
@@ -19,18 +21,17 @@ use crate::app::project::Projects;
 use crate::app::project::keys::Keys;
 use crate::app::queue::Policy;
 use crate::config::Layer;
-use crate::time::Clock;
+use crate::time::{Clock, DAY, millis};
 
-const LEASE: i64 = 6_000;
-const DAY: i64 = 24 * 60 * 60 * 1_000;
+const LEASE: Duration = Duration::from_secs(6);
 
 /// A clock that a test sets.
 #[derive(Clone, Default)]
 struct SetClock(Arc<AtomicI64>);
 
 impl Clock for SetClock {
-    fn now(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -64,7 +65,7 @@ impl QueuedJob for Scripted {
             key if key.starts_with("endless") => std::future::pending().await,
             "overtaken" => {
                 // This server stands still until another one has taken the job.
-                self.clock.0.fetch_add(LEASE, Ordering::SeqCst);
+                self.clock.0.fetch_add(millis(LEASE), Ordering::SeqCst);
                 let now = self.clock.now();
                 let due = self.core.store.due_jobs(Self::KIND, now, &[], 1).await?;
                 let (statement, _) = jobs::lease(&due[0], now, now + LEASE);
@@ -122,7 +123,8 @@ impl World {
 
     async fn add(&self, key: &str, lane: &str) {
         let kind = JobKind::Revocation;
-        let job = NewJob { kind, key, project: &"pr_1".into(), lane, run_at: self.clock.now(), created_at: 0 };
+        let job =
+            NewJob { kind, key, project: &"pr_1".into(), lane, run_at: self.clock.now(), created_at: Timestamp::EPOCH };
         self.core.store.apply(Unit::new().with(jobs::insert(&job))).await.unwrap();
     }
 
@@ -171,7 +173,7 @@ async fn a_job_that_failed_waits_and_is_given_up_at_its_deadline() {
     assert_eq!(world.counts().await, (1, 0, 0));
     assert_eq!(world.failure().await, (1, "no answer".to_owned()));
     assert!(world.outcome().await.is_some(), "what the run achieved is stored");
-    world.clock.0.store(DAY, Ordering::SeqCst);
+    world.clock.0.store(millis(DAY), Ordering::SeqCst);
     world.run().await;
     assert_eq!(world.counts().await, (0, 0, 0));
 }
@@ -181,7 +183,7 @@ async fn a_job_that_cannot_be_run_here_is_never_given_up() {
     let mut world = World::new();
     world.add("unreadable", "a").await;
     for tries in 1..=2 {
-        world.clock.0.fetch_add(DAY, Ordering::SeqCst);
+        world.clock.0.fetch_add(millis(DAY), Ordering::SeqCst);
         world.run().await;
         assert_eq!((world.counts().await, world.failure().await), ((1, 0, 0), (tries, "no such row".to_owned())));
     }
@@ -216,7 +218,12 @@ async fn a_full_lane_leaves_room_for_others_within_the_limit_of_all() {
     }
     assert_eq!(world.start().await, 3, "two of the slow lane, and the third of all");
     assert_eq!(world.counts().await, (0, 39, 3));
-    let others = world.core.store.due_jobs(JobKind::Revocation, 1, &["slow".to_owned()], 10).await.unwrap();
+    let others = world
+        .core
+        .store
+        .due_jobs(JobKind::Revocation, Timestamp::from_millis(1), &["slow".to_owned()], 10)
+        .await
+        .unwrap();
     assert_eq!(others.len(), 1, "{others:?}");
     assert_eq!(world.start().await, 0, "there is no room");
 }
