@@ -65,7 +65,7 @@ pub async fn posted(State(app): State<Arc<App>>, id: RequestId, OriginalUri(uri)
 /// `GET /toolkits/auth/client/{auth_config_id}`: the client metadata of an auth config, for providers
 /// that identify clients by the URL of their metadata.
 pub async fn client(State(app): State<Arc<App>>, id: RequestId, Id(auth_config_id): Id) -> Response {
-    match app.providers.client_metadata_document(&auth_config_id).await {
+    match app.providers.client_metadata_document(&auth_config_id.into()).await {
         Ok(Some(description)) => {
             let mut response = Response::new(Body::from(description.to_string()));
             let json = HeaderValue::from_static("application/json");

@@ -142,7 +142,7 @@ fn with_link_cookie(app: &App, mut response: Response, finished: &Finished) -> R
 /// the browser that used the link, and nothing to others.
 pub async fn done(State(app): State<Arc<App>>, id: RequestId, query: Query, headers: HeaderMap) -> Response {
     let link = query.text("link").unwrap_or_default();
-    match app.connector.finished_link(link, |name| cookie(&headers, name)).await {
+    match app.connector.finished_link(&link.into(), |name| cookie(&headers, name)).await {
         Ok(Some(finished)) if finished.ending == Ending::Success => ending_page_with(&app, &finished, None, None),
         Ok(_) => ending_page_with(&app, &Finished::without_link(Ending::Closed), None, None),
         Err(error) => error_page(&app, &error, &id.0),
@@ -160,7 +160,7 @@ pub async fn return_to_app(State(app): State<Arc<App>>, id: RequestId, query: Qu
 async fn try_return_to_app(app: &App, query: &Query, headers: &HeaderMap) -> Result<Response> {
     let closed = || Ok(ending_page_with(app, &Finished::without_link(Ending::Closed), None, None));
     let link = query.text("link").unwrap_or_default();
-    let Some(finished) = app.connector.finished_link(link, |name| cookie(headers, name)).await? else {
+    let Some(finished) = app.connector.finished_link(&link.into(), |name| cookie(headers, name)).await? else {
         return closed();
     };
     let (Some(url), Some(account), Some(project)) =

@@ -79,7 +79,7 @@ fn account(clock: &ManualClock, credentials: &Credentials) -> AccountRow {
         project_id: "pr_1".into(),
         user_id: "u".to_owned(),
         toolkit: "github".to_owned(),
-        auth_config_id: "ac_1".to_owned(),
+        auth_config_id: "ac_1".into(),
         scheme: Scheme::OAuth2,
         status: AccountStatus::Active,
         status_reason: None,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use switchboard_types::{AccountId, ProjectId, Timestamp};
+use switchboard_types::{AccountId, AuthConfigId, LinkId, ProjectId, Timestamp};
 
 use crate::{ReadError, Refusal, Row, Statement, Store};
 
@@ -15,11 +15,11 @@ pub struct AttemptRow {
     /// Owner.
     pub project_id: ProjectId,
     /// Its link.
-    pub link_id: String,
+    pub link_id: LinkId,
     /// The account it connects.
     pub account_id: AccountId,
     /// The auth config it was started with.
-    pub auth_config_id: String,
+    pub auth_config_id: AuthConfigId,
     /// The `updated_at` of that config when the attempt started.
     pub auth_config_version: Timestamp,
     /// SHA-256 of the state.
@@ -90,7 +90,7 @@ pub fn consume(id: &str, now: Timestamp) -> Statement {
 }
 
 /// Cancels the attempts of a finished link: their states become invalid and polling stops.
-pub fn cancel_of_link(link: &str, now: Timestamp) -> Statement {
+pub fn cancel_of_link(link: &LinkId, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE attempts SET consumed_at = $2, verifier_sealed = NULL WHERE link_id = $1 AND consumed_at IS NULL",
         vec![link.into(), now.into()],
@@ -99,7 +99,7 @@ pub fn cancel_of_link(link: &str, now: Timestamp) -> Statement {
 
 /// Makes room for another attempt of a link: of the unused attempts, only the newest `kept` remain. The unit begins
 /// with [`crate::links::start`].
-pub fn cancel_oldest(link: &str, kept: i64, now: Timestamp) -> Statement {
+pub fn cancel_oldest(link: &LinkId, kept: i64, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE attempts SET consumed_at = $2, verifier_sealed = NULL
          WHERE link_id = $1 AND consumed_at IS NULL AND id NOT IN (
@@ -142,9 +142,9 @@ fn read(row: &Row<'_>) -> Result<AttemptRow, ReadError> {
     Ok(AttemptRow {
         id: row.text(0)?,
         project_id: row.id(1)?,
-        link_id: row.text(2)?,
+        link_id: row.id(2)?,
         account_id: row.id(3)?,
-        auth_config_id: row.text(4)?,
+        auth_config_id: row.id(4)?,
         auth_config_version: row.timestamp(5)?,
         state_hash: row.blob(6)?,
         browser_hash: row.blob(7)?,
@@ -165,7 +165,7 @@ impl Store {
     }
 
     /// All attempts of a link, the oldest first.
-    pub async fn attempts_of_link(&self, link: &str) -> Result<Vec<AttemptRow>, ReadError> {
+    pub async fn attempts_of_link(&self, link: &LinkId) -> Result<Vec<AttemptRow>, ReadError> {
         self.few(select!("WHERE link_id = $1 ORDER BY created_at, id"), &[link.into()], read).await
     }
 

@@ -6,7 +6,7 @@ mod list;
 pub use deletion::{delete, delete_unused, lock_for_deletion};
 pub use list::{AuthConfigFilter, CountedAuthConfig};
 
-use switchboard_types::{ProjectId, Scheme, Timestamp};
+use switchboard_types::{AuthConfigId, ProjectId, Scheme, Timestamp};
 
 use crate::row::push_in;
 use crate::sqlite::Reading;
@@ -17,7 +17,7 @@ use crate::{ReadError, Refusal, Row, Statement, Store, Unit, Value, projects};
 #[derive(Clone, Debug)]
 pub struct AuthConfigRow {
     /// `ac_…`.
-    pub id: String,
+    pub id: AuthConfigId,
     /// Owner.
     pub project_id: ProjectId,
     /// Toolkit slug.
@@ -168,7 +168,7 @@ pub fn insert_first_managed(config: &AuthConfigRow) -> Unit {
 
 /// Requires that an auth config is enabled, and keeps it so until the unit is committed. A unit that adds an account
 /// begins with this. Refused as `auth_config_gone` otherwise.
-pub(crate) fn require_enabled(project: &ProjectId, id: &str) -> Statement {
+pub(crate) fn require_enabled(project: &ProjectId, id: &AuthConfigId) -> Statement {
     Statement::lock(
         Refusal::AuthConfigGone,
         Parent::AuthConfig,
@@ -180,7 +180,7 @@ pub(crate) fn require_enabled(project: &ProjectId, id: &str) -> Statement {
 
 pub(crate) fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
     Ok(AuthConfigRow {
-        id: row.text(0)?,
+        id: row.id(0)?,
         project_id: row.id(1)?,
         toolkit: row.text(2)?,
         name: row.text(3)?,
@@ -212,7 +212,11 @@ impl Store {
     }
 
     /// A live auth config of a scheme whose description is public, by id alone.
-    pub async fn public_auth_config(&self, id: &str, scheme: Scheme) -> Result<Option<AuthConfigRow>, ReadError> {
+    pub async fn public_auth_config(
+        &self,
+        id: &AuthConfigId,
+        scheme: Scheme,
+    ) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
             select!("WHERE id = $1 AND scheme = $2 AND status = 'ENABLED' AND deleted_at IS NULL"),
             &[id.into(), scheme.into()],
@@ -222,7 +226,11 @@ impl Store {
     }
 
     /// One auth config of a project.
-    pub async fn auth_config(&self, project: &ProjectId, id: &str) -> Result<Option<AuthConfigRow>, ReadError> {
+    pub async fn auth_config(
+        &self,
+        project: &ProjectId,
+        id: &AuthConfigId,
+    ) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
             select!("WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL"),
             &[project.into(), id.into()],
@@ -307,7 +315,7 @@ impl Store {
     pub async fn auth_configs_by_id(
         &self,
         project: &ProjectId,
-        ids: &[String],
+        ids: &[AuthConfigId],
     ) -> Result<Vec<AuthConfigRow>, ReadError> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -321,7 +329,7 @@ impl Store {
 pub(crate) fn read_by_id(
     reading: &Reading<'_>,
     project: &ProjectId,
-    ids: &[String],
+    ids: &[AuthConfigId],
 ) -> Result<Vec<AuthConfigRow>, ReadError> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -330,7 +338,7 @@ pub(crate) fn read_by_id(
     reading.all_consistent(&sql, &args, read)
 }
 
-fn by_id(project: &ProjectId, ids: &[String]) -> (String, Vec<Value>) {
+fn by_id(project: &ProjectId, ids: &[AuthConfigId]) -> (String, Vec<Value>) {
     let mut args: Vec<Value> = vec![project.into()];
     let mut sql = select!("WHERE project_id = $1 AND deleted_at IS NULL").to_owned();
     push_in(&mut sql, &mut args, "id", ids);

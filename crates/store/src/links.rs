@@ -1,6 +1,6 @@
 //! Links: one offer, to one user, to connect one account.
 
-use switchboard_types::{AccountId, LinkOutcome, ProjectId, Timestamp};
+use switchboard_types::{AccountId, LinkId, LinkOutcome, ProjectId, SessionId, Timestamp};
 
 use crate::unit::{Lock, Parent};
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit};
@@ -14,7 +14,7 @@ pub(crate) use ending::{end_batch_of_auth_config, end_one};
 #[derive(Clone, Debug)]
 pub struct LinkRow {
     /// First part of the token.
-    pub id: String,
+    pub id: LinkId,
     /// Owner.
     pub project_id: ProjectId,
     /// The account it connects.
@@ -102,11 +102,11 @@ pub enum LinkState {
 #[derive(Clone, Debug)]
 pub struct NewLink<'a> {
     /// First part of the token.
-    pub id: &'a str,
+    pub id: &'a LinkId,
     /// Owner.
     pub project_id: &'a ProjectId,
     /// Session in which it was created, if any.
-    pub session_id: Option<&'a str>,
+    pub session_id: Option<&'a SessionId>,
     /// The account it connects.
     pub account_id: &'a AccountId,
     /// SHA-256 of the token.
@@ -151,7 +151,7 @@ pub fn insert(link: &NewLink<'_>) -> Statement {
 }
 
 /// Records that a visitor pressed Continue. Refused as `link_finished` when the link has finished or expired.
-pub fn start(id: &str, now: Timestamp) -> Statement {
+pub fn start(id: &LinkId, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::LinkFinished,
         "UPDATE links SET claimed_at = $2 WHERE id = $1 AND finished_at IS NULL AND expires_at > $2",
@@ -162,7 +162,7 @@ pub fn start(id: &str, now: Timestamp) -> Statement {
 /// Claims the exchange of a link for `by`; only one code is exchanged at a time. Refused as `exchange_busy`
 /// while another holder has it, unless that claim is older than `stale_before`, and when the link has
 /// finished.
-pub fn claim_exchange(id: &str, by: &str, now: Timestamp, stale_before: Timestamp) -> Statement {
+pub fn claim_exchange(id: &LinkId, by: &str, now: Timestamp, stale_before: Timestamp) -> Statement {
     Statement::one(
         Refusal::ExchangeBusy,
         "UPDATE links SET exchange_by = $2, exchange_since = $3
@@ -173,7 +173,7 @@ pub fn claim_exchange(id: &str, by: &str, now: Timestamp, stale_before: Timestam
 }
 
 /// Releases the claim of `by`.
-pub fn release_exchange(id: &str, by: &str) -> Statement {
+pub fn release_exchange(id: &LinkId, by: &str) -> Statement {
     Statement::any(
         "UPDATE links SET exchange_by = NULL, exchange_since = NULL WHERE id = $1 AND exchange_by = $2",
         vec![id.into(), by.into()],
@@ -183,7 +183,7 @@ pub fn release_exchange(id: &str, by: &str) -> Statement {
 /// Requires that nothing but `by` can still succeed on the link: no attempt is pending, nothing waits for
 /// confirmation and no code is being exchanged. Refused as `link_in_use` otherwise. Whatever adds an attempt or a
 /// verification locks the link or changes its row.
-pub fn is_unused(id: &str, by: Option<&str>, now: Timestamp, stale_before: Timestamp) -> Unit {
+pub fn is_unused(id: &LinkId, by: Option<&str>, now: Timestamp, stale_before: Timestamp) -> Unit {
     Unit::new()
         .with(Statement::lock(
             Refusal::LinkInUse,
@@ -205,7 +205,7 @@ pub fn is_unused(id: &str, by: Option<&str>, now: Timestamp, stale_before: Times
 }
 
 /// Records the user's choice. Refused as `link_finished` once the link has started or finished.
-pub fn record_choice(id: &str, now: Timestamp) -> Statement {
+pub fn record_choice(id: &LinkId, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::LinkFinished,
         "UPDATE links SET purpose = 'chosen' WHERE id = $1 AND purpose IN ('choose', 'chosen')
@@ -216,7 +216,7 @@ pub fn record_choice(id: &str, now: Timestamp) -> Statement {
 
 /// Requires that a link has not finished, and keeps others from changing it until the unit is committed. A unit that
 /// adds something to a link begins with this. Refused as `link_finished` otherwise.
-pub fn is_open(id: &str) -> Statement {
+pub fn is_open(id: &LinkId) -> Statement {
     Statement::lock(
         Refusal::LinkFinished,
         Parent::Link,
@@ -248,7 +248,7 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
     }
     let (purpose, choice) = row.word(9, parse_purpose)?;
     Ok(LinkRow {
-        id: row.text(0)?,
+        id: row.id(0)?,
         project_id: row.id(1)?,
         account_id: row.id(2)?,
         token_hash: row.blob(3)?,
@@ -264,7 +264,7 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
 
 impl Store {
     /// One link. Its id is public; the caller must check the token against `token_hash`.
-    pub async fn link(&self, id: &str) -> Result<Option<LinkRow>, ReadError> {
+    pub async fn link(&self, id: &LinkId) -> Result<Option<LinkRow>, ReadError> {
         self.one(select!("WHERE id = $1"), &[id.into()], read).await
     }
 

@@ -5,7 +5,7 @@
 //! enough not to delay other writes. A mark on the project records when nothing is left, so that any server
 //! can continue where another stopped.
 
-use switchboard_types::{LinkOutcome, ProjectId, Timestamp};
+use switchboard_types::{LinkId, LinkOutcome, ProjectId, Timestamp};
 
 use crate::unit::{Lock, Parent};
 use crate::{ReadError, Refusal, Statement, Store, Unit, links};
@@ -36,7 +36,7 @@ pub fn close(project: &ProjectId, revokes: bool, now: Timestamp) -> Unit {
 }
 
 /// Ends an open link with its attempts and verifications.
-pub fn end_link(project: &ProjectId, link: &str, now: Timestamp) -> Unit {
+pub fn end_link(project: &ProjectId, link: &LinkId, now: Timestamp) -> Unit {
     links::end_one(project, link, LinkOutcome::Deleted, now)
 }
 
@@ -162,12 +162,12 @@ impl Store {
 
     /// Open links of a project, at most `limit`. Scans the open links of all projects, which are few since
     /// links expire.
-    pub async fn open_links_of_project(&self, project: &ProjectId, limit: i64) -> Result<Vec<String>, ReadError> {
+    pub async fn open_links_of_project(&self, project: &ProjectId, limit: i64) -> Result<Vec<LinkId>, ReadError> {
         self.list(
             project,
             "SELECT id FROM links WHERE finished_at IS NULL AND expires_at > 0 AND project_id = $1 LIMIT $2",
             vec![project.into(), limit.into()],
-            |row| row.text(0),
+            |row| row.id(0),
         )
         .await
     }

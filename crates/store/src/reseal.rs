@@ -1,7 +1,7 @@
 //! Values sealed by an earlier version, with less associated data. Found in key order and replaced if
 //! unchanged since they were read. Used only at startup, before any request is served.
 
-use switchboard_types::{AccountId, ProjectId, Scheme};
+use switchboard_types::{AccountId, AuthConfigId, ProjectId, Scheme};
 
 use crate::accounts::AccountType;
 use crate::{ReadError, Row, Statement, Store, Value};
@@ -36,7 +36,7 @@ pub struct SealedAccount {
     /// Toolkit slug.
     pub toolkit: String,
     /// `ac_…`.
-    pub auth_config_id: String,
+    pub auth_config_id: AuthConfigId,
     /// Contract name of the scheme.
     pub scheme: Scheme,
     /// Who may use it.
@@ -79,7 +79,7 @@ pub fn replace_credential(account: &SealedAccount, new: Vec<u8>) -> Statement {
 
 /// The same for both sealed columns of an auth config; one is bound to the other.
 pub fn replace_auth_config(
-    id: &str,
+    id: &AuthConfigId,
     old: (Option<Vec<u8>>, Option<Vec<u8>>),
     new: (Option<Vec<u8>>, Option<Vec<u8>>),
 ) -> Statement {
@@ -116,7 +116,7 @@ impl Store {
                 project_id: row.id(1)?,
                 user_id: row.text(2)?,
                 toolkit: row.text(3)?,
-                auth_config_id: row.text(4)?,
+                auth_config_id: row.id(4)?,
                 scheme: row.scheme(5)?,
                 account_type: row.word(6, AccountType::parse)?,
                 params: row.text(7)?,

@@ -17,7 +17,7 @@ pub use conditional::{
 pub use counts::RevocationCounts;
 use counts::read_counts;
 
-use switchboard_types::{AccountId, ProjectId, Scheme, Timestamp};
+use switchboard_types::{AccountId, AuthConfigId, ProjectId, Scheme, Timestamp};
 
 use crate::jobs::{self, JobKind, NewJob};
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value};
@@ -83,7 +83,7 @@ pub struct RevocationRow {
     /// Toolkit slug.
     pub toolkit: String,
     /// The auth config of that account.
-    pub auth_config_id: String,
+    pub auth_config_id: AuthConfigId,
     /// Contract name of the scheme.
     pub scheme: Scheme,
     /// Whether the client is the operator's.
@@ -232,7 +232,7 @@ fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
         project_id: row.id(2)?,
         account_id: row.id(3)?,
         toolkit: row.text(4)?,
-        auth_config_id: row.text(5)?,
+        auth_config_id: row.id(5)?,
         scheme: row.scheme(16)?,
         is_managed: row.flag(6)?,
         params: row.text(8)?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::types::FromSql;
 use switchboard_types::{Reason, Scheme, Timestamp};
 
-use crate::ReadError;
+use crate::{ReadError, Value};
 
 /// A row, or the part of it that comes from one table. Columns are read by their position in the SELECT.
 #[derive(Debug)]
@@ -65,6 +65,11 @@ impl<'a> Row<'a> {
     /// Id column.
     pub fn id<T: From<String>>(&self, column: usize) -> Result<T, ReadError> {
         self.text(column).map(Into::into)
+    }
+
+    /// Id column that may be NULL.
+    pub fn opt_id<T: From<String>>(&self, column: usize) -> Result<Option<T>, ReadError> {
+        Ok(self.opt_text(column)?.map(Into::into))
     }
 
     /// Text column that may be NULL.
@@ -155,22 +160,33 @@ fn table_of(sql: &str) -> String {
 }
 
 /// Adds ` AND column IN ($n, …)` for a non-empty list.
-pub(crate) fn push_in(conditions: &mut String, args: &mut Vec<crate::Value>, column: &str, values: &[String]) {
+pub(crate) fn push_in<T: Clone + Into<Value>>(
+    conditions: &mut String,
+    args: &mut Vec<Value>,
+    column: &str,
+    values: &[T],
+) {
     push(conditions, args, column, "IN", values);
 }
 
 /// Adds ` AND column NOT IN ($n, …)` for a non-empty list.
-pub(crate) fn push_not_in(conditions: &mut String, args: &mut Vec<crate::Value>, column: &str, values: &[String]) {
+pub(crate) fn push_not_in(conditions: &mut String, args: &mut Vec<Value>, column: &str, values: &[String]) {
     push(conditions, args, column, "NOT IN", values);
 }
 
-fn push(conditions: &mut String, args: &mut Vec<crate::Value>, column: &str, word: &str, values: &[String]) {
+fn push<T: Clone + Into<Value>>(
+    conditions: &mut String,
+    args: &mut Vec<Value>,
+    column: &str,
+    word: &str,
+    values: &[T],
+) {
     if values.is_empty() {
         return;
     }
     let mut placeholders = Vec::with_capacity(values.len());
     for value in values {
-        args.push(value.into());
+        args.push(value.clone().into());
         placeholders.push(format!("${}", args.len()));
     }
     let _ = write!(conditions, " AND {column} {word} ({})", placeholders.join(", "));

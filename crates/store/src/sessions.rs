@@ -1,6 +1,6 @@
 //! Tool router sessions: a user id and a policy, with the history of policies.
 
-use switchboard_types::{ProjectId, Timestamp};
+use switchboard_types::{ProjectId, SessionId, Timestamp};
 
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value, projects};
 
@@ -8,7 +8,7 @@ use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, S
 #[derive(Clone, Debug)]
 pub struct SessionRow {
     /// `trs_…`.
-    pub id: String,
+    pub id: SessionId,
     /// Owner.
     pub project_id: ProjectId,
     /// The project's end user.
@@ -40,7 +40,7 @@ pub fn insert(session: &SessionRow) -> Unit {
 }
 
 /// Deletes a session. Refused when it is already deleted.
-pub fn delete(project: &ProjectId, id: &str, now: Timestamp) -> Statement {
+pub fn delete(project: &ProjectId, id: &SessionId, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::SessionNotFound,
         "UPDATE sessions SET deleted_at = $3, updated_at = $3 WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
@@ -67,7 +67,14 @@ pub const HISTORY_BYTES: i64 = 1 << 20;
 /// Replaces the policy with version `version` and moves it to the session's history. The history keeps at
 /// most `max_versions` versions and [`HISTORY_BYTES`], and always the newest one. Refused as
 /// `session_changed` if the session has another version or is gone.
-pub fn change(project: &ProjectId, id: &str, version: i64, config: &str, max_versions: i64, now: Timestamp) -> Unit {
+pub fn change(
+    project: &ProjectId,
+    id: &SessionId,
+    version: i64,
+    config: &str,
+    max_versions: i64,
+    now: Timestamp,
+) -> Unit {
     Unit::new()
         .with(Statement::one(
             Refusal::SessionChanged,
@@ -106,7 +113,7 @@ fn read_version(row: &Row<'_>) -> Result<SessionVersion, ReadError> {
 
 fn read(row: &Row<'_>) -> Result<SessionRow, ReadError> {
     Ok(SessionRow {
-        id: row.text(0)?,
+        id: row.id(0)?,
         project_id: row.id(1)?,
         user_id: row.text(2)?,
         config: row.text(3)?,
@@ -117,7 +124,7 @@ fn read(row: &Row<'_>) -> Result<SessionRow, ReadError> {
 
 impl Store {
     /// One live session of a project.
-    pub async fn session(&self, project: &ProjectId, id: &str) -> Result<Option<SessionRow>, ReadError> {
+    pub async fn session(&self, project: &ProjectId, id: &SessionId) -> Result<Option<SessionRow>, ReadError> {
         self.one(
             "SELECT id, project_id, user_id, config, config_version, created_at FROM sessions
              WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
@@ -131,7 +138,7 @@ impl Store {
     pub async fn session_versions(
         &self,
         project: &ProjectId,
-        id: &str,
+        id: &SessionId,
         page: PageQuery,
     ) -> Result<ListPage<SessionVersion>, ReadError> {
         let ids: [Value; 2] = [project.into(), id.into()];

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason, Scheme, Timestamp};
+use switchboard_types::{
+    AccountId, AuthConfigId, CredentialVersion, Fence, LinkId, ProjectId, Reason, Scheme, SessionId, Timestamp,
+};
 
 use crate::Refusal;
 
@@ -78,7 +80,7 @@ macro_rules! id_values {
     )*};
 }
 
-id_values!(AccountId, ProjectId);
+id_values!(AccountId, AuthConfigId, LinkId, ProjectId, SessionId);
 
 impl From<Fence> for Value {
     fn from(fence: Fence) -> Self {

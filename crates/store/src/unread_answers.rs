@@ -1,7 +1,7 @@
 //! Responses of token endpoints that could not be parsed. They are stored sealed for some days: a code and
 //! most refresh tokens work only once, and the response may contain the tokens issued for them.
 
-use switchboard_types::{AccountId, ProjectId, Timestamp};
+use switchboard_types::{AccountId, AuthConfigId, ProjectId, Timestamp};
 
 use crate::unit::Parent;
 use crate::{ReadError, Row, Statement, Store, Unit};
@@ -61,7 +61,7 @@ pub fn delete_of_account(project: &ProjectId, account: &AccountId) -> Statement 
 }
 
 /// Deletes the responses of an auth config's accounts.
-pub fn delete_of_auth_config(project: &ProjectId, auth_config: &str) -> Statement {
+pub fn delete_of_auth_config(project: &ProjectId, auth_config: &AuthConfigId) -> Statement {
     Statement::any(
         "DELETE FROM unread_answers WHERE project_id = $1 AND account_id IN
            (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL)
@@ -72,7 +72,11 @@ pub fn delete_of_auth_config(project: &ProjectId, auth_config: &str) -> Statemen
 
 /// Deletes the responses of the first 100 accounts, as [`crate::accounts::delete_batch_of_auth_config`]
 /// selects them.
-pub(crate) fn delete_batch_of_auth_config(project: &ProjectId, auth_config: &str, with_credentials: bool) -> Statement {
+pub(crate) fn delete_batch_of_auth_config(
+    project: &ProjectId,
+    auth_config: &AuthConfigId,
+    with_credentials: bool,
+) -> Statement {
     let sql = if with_credentials {
         "DELETE FROM unread_answers WHERE account_id IN
            (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2

@@ -1,6 +1,6 @@
 //! Connections that wait until the developer confirms the user (R05, contract section 3.8).
 
-use switchboard_types::{AccountId, ProjectId, Timestamp};
+use switchboard_types::{AccountId, LinkId, ProjectId, Timestamp};
 
 use crate::{ReadError, Refusal, Row, Statement, Store};
 
@@ -12,7 +12,7 @@ pub struct VerificationRow {
     /// Owner.
     pub project_id: ProjectId,
     /// The link that was finished.
-    pub link_id: String,
+    pub link_id: LinkId,
     /// The account it connects.
     pub account_id: AccountId,
     /// `updated_at` of the auth config when the flow started (R18).
@@ -104,7 +104,7 @@ pub fn consume(project: &ProjectId, id: &str, now: Timestamp) -> Statement {
 }
 
 /// Cancels the verifications of a link and erases what was parked.
-pub fn cancel_of_link(link: &str, now: Timestamp) -> Statement {
+pub fn cancel_of_link(link: &LinkId, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE verifications SET consumed_at = $2, parked_sealed = NULL WHERE link_id = $1 AND consumed_at IS NULL",
         vec![link.into(), now.into()],
@@ -113,7 +113,7 @@ pub fn cancel_of_link(link: &str, now: Timestamp) -> Statement {
 
 /// Cancels the verifications of an attempt, or of an entered credential (`attempt` is `None`), because the
 /// same visitor replaced it.
-pub fn cancel_of_attempt(link: &str, attempt: Option<&str>, now: Timestamp) -> Statement {
+pub fn cancel_of_attempt(link: &LinkId, attempt: Option<&str>, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE verifications SET consumed_at = $3, parked_sealed = NULL
          WHERE link_id = $1 AND consumed_at IS NULL AND COALESCE(attempt_id, '') = COALESCE($2, '')",
@@ -135,7 +135,7 @@ fn read(row: &Row<'_>) -> Result<VerificationRow, ReadError> {
     Ok(VerificationRow {
         id: row.text(0)?,
         project_id: row.id(1)?,
-        link_id: row.text(2)?,
+        link_id: row.id(2)?,
         account_id: row.id(3)?,
         auth_config_version: row.timestamp(4)?,
         token_hash: row.blob(5)?,
@@ -157,7 +157,7 @@ impl Store {
     }
 
     /// Whether a verification of an attempt is pending.
-    pub async fn is_waiting(&self, link: &str, attempt: &str) -> Result<bool, ReadError> {
+    pub async fn is_waiting(&self, link: &LinkId, attempt: &str) -> Result<bool, ReadError> {
         let waiting = select!("WHERE link_id = $1 AND attempt_id = $2 AND consumed_at IS NULL LIMIT 1");
         Ok(self.one(waiting, &[link.into(), attempt.into()], read).await?.is_some())
     }

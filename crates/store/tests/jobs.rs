@@ -144,7 +144,7 @@ fn revocation(id: &str, next_try_at: i64, verification: Option<&str>) -> Revocat
         project_id: "pr_1".into(),
         account_id: "ca_1".into(),
         toolkit: "github".to_owned(),
-        auth_config_id: "ac_1".to_owned(),
+        auth_config_id: "ac_1".into(),
         scheme: Scheme::OAuth2,
         is_managed: false,
         params: "{}".to_owned(),

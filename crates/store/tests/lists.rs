@@ -20,7 +20,7 @@ const ACCOUNTS: usize = 240;
 
 fn config(id: &str, project: &str, toolkit: &str) -> AuthConfigRow {
     AuthConfigRow {
-        id: id.to_owned(),
+        id: id.into(),
         project_id: project.into(),
         toolkit: toolkit.to_owned(),
         name: format!("Name of {id} 100%"),
@@ -82,7 +82,7 @@ fn account(number: usize, project: &ProjectId) -> Unit {
         project_id: project,
         user_id: &user,
         toolkit,
-        auth_config_id: &config,
+        auth_config_id: &config.into(),
         scheme: Scheme::ApiKey,
         alias: None,
         word_id: "word",
@@ -135,7 +135,7 @@ fn expected(all: &[AccountRow], filter: &AccountFilter) -> Vec<String> {
         .filter(|row| {
             admits(&filter.users, &row.user_id)
                 && admits(&filter.toolkits, &row.toolkit)
-                && admits(&filter.auth_configs, &row.auth_config_id)
+                && admits(&filter.auth_configs, &row.auth_config_id.to_string())
                 && admits(&filter.ids, &row.id.to_string())
                 && admits(&filter.statuses, &shown(row))
                 && match filter.account_type {
@@ -263,8 +263,8 @@ async fn stored_counters_equal_the_real_counts_after_every_change() {
     store.apply(Unit::new().with(auth_configs::replace(&again, at(2)))).await.unwrap();
     check("after an auth config was enabled").await;
     let unit = Unit::new()
-        .with(accounts::delete_of_auth_config(&PROJECT.into(), "ac_3", at(9)))
-        .with(auth_configs::delete(&PROJECT.into(), "ac_3", at(9)));
+        .with(accounts::delete_of_auth_config(&PROJECT.into(), &"ac_3".into(), at(9)))
+        .with(auth_configs::delete(&PROJECT.into(), &"ac_3".into(), at(9)));
     store.apply(unit).await.unwrap();
     check("after an auth config was deleted").await;
     store.apply(Unit::new().with(projects::insert(&project("pr_3")))).await.unwrap();

@@ -243,7 +243,7 @@ fn api_key(id: &str) -> ApiKeyRow {
 
 fn session(id: &str) -> SessionRow {
     SessionRow {
-        id: id.to_owned(),
+        id: id.into(),
         project_id: "pr_1".into(),
         user_id: "u".to_owned(),
         config: "{}".to_owned(),
@@ -254,7 +254,7 @@ fn session(id: &str) -> SessionRow {
 
 fn auth_config(id: &str) -> AuthConfigRow {
     AuthConfigRow {
-        id: id.to_owned(),
+        id: id.into(),
         project_id: "pr_1".into(),
         toolkit: "up".to_owned(),
         name: "n".to_owned(),

@@ -83,6 +83,12 @@ ids! {
     ProjectId;
     /// `ca_…`: a connected account.
     AccountId;
+    /// `ac_…`: an auth config.
+    AuthConfigId;
+    /// `trs_…`: a session.
+    SessionId;
+    /// `lt_…`: the part of a link's token that is before its secret, and public.
+    LinkId;
 }
 
 macro_rules! numbers {

@@ -10,7 +10,7 @@ mod timestamp;
 mod words;
 
 pub use audit_action::{AuditAction, AuditOutcome, AuditResult};
-pub use ids::{AccountId, CredentialVersion, Fence, ProjectId};
+pub use ids::{AccountId, AuthConfigId, CredentialVersion, Fence, LinkId, ProjectId, SessionId};
 pub use link_outcome::LinkOutcome;
 pub use reason::{Reason, ReasonCode};
 pub use scheme::{Scheme, UnknownScheme};

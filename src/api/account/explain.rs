@@ -168,7 +168,7 @@ pub async fn account(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) ->
 /// `GET /links/{id}/explain` → 200. The id is the public part of the link token. The token itself is a
 /// secret, and URLs end up in logs.
 pub async fn link(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
-    let explanation = app.explanations.of_link(&caller.project_id, &id).await?;
+    let explanation = app.explanations.of_link(&caller.project_id, &id.as_str().into()).await?;
     Ok(json(StatusCode::OK, &Answer::from(explanation))?)
 }
 
@@ -176,7 +176,7 @@ impl From<Explanation> for Answer {
     fn from(explanation: Explanation) -> Self {
         Self {
             connected_account_id: explanation.account_id.into(),
-            link: explanation.link.map(|(id, status)| ExplainedLink { id, status: status.into() }),
+            link: explanation.link.map(|(id, status)| ExplainedLink { id: id.into(), status: status.into() }),
             status: explanation.status.into(),
             code: explanation.finding.code(),
             summary: explanation.summary,

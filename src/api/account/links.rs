@@ -84,7 +84,7 @@ pub async fn link(
     let experimental = given.experimental.unwrap_or_default();
     let warnings = about_user(&given.user_id);
     let request = DirectLink {
-        auth_config_id: given.auth_config_id,
+        auth_config_id: given.auth_config_id.into(),
         user_id: given.user_id,
         alias: given.alias,
         callback_url: given.callback_url,
@@ -111,7 +111,7 @@ fn link_view(link: &Link, warnings: Vec<WarningResponse>) -> LinkResponse {
         connected_account_id: link.account_id.to_string(),
         account_type: link.account_type.into(),
         experimental: experimental_view(link.account_type, link.acl.clone()),
-        auth_config_id: link.auth_config_id.clone(),
+        auth_config_id: link.auth_config_id.to_string(),
         auth_scheme: link.auth_scheme.to_string(),
         warnings,
     }
@@ -182,7 +182,7 @@ pub async fn create(
     let CreateBody { auth_config, connection } = body.value;
     let experimental = connection.experimental.unwrap_or_default();
     let request = DirectLink {
-        auth_config_id: auth_config.id,
+        auth_config_id: auth_config.id.into(),
         user_id: connection.user_id.unwrap_or_else(|| "default".to_owned()),
         alias: connection.alias,
         callback_url: connection.callback_url.or(connection.redirect_uri),

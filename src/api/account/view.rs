@@ -174,7 +174,7 @@ impl AccountItem {
             alias: row.alias.clone(),
             toolkit: AccountToolkit { slug: row.toolkit.clone() },
             auth_config: AccountAuthConfig {
-                id: row.auth_config_id.clone(),
+                id: row.auth_config_id.to_string(),
                 auth_scheme: row.scheme.to_string(),
                 is_composio_managed: config.is_some_and(|config| config.is_managed),
                 is_disabled: config.is_none_or(|config| !config.is_enabled),

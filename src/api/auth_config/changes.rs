@@ -87,7 +87,7 @@ pub async fn patch(
     body: JsonBody<PatchBody>,
 ) -> std::result::Result<Response, ApiError> {
     let patch = body.value.into_patch()?;
-    app.auth_configs.patch(&caller.actor(), &id, &patch).await?;
+    app.auth_configs.patch(&caller.actor(), &id.as_str().into(), &patch).await?;
     Ok(json(StatusCode::OK, &ChangeResponse { success: true, message: "Auth config updated" })?)
 }
 
@@ -108,7 +108,7 @@ pub async fn status(
                 .into());
         }
     };
-    app.auth_configs.set_enabled(&caller.actor(), &id, enabled).await?;
+    app.auth_configs.set_enabled(&caller.actor(), &id.as_str().into(), enabled).await?;
     Ok(json(StatusCode::OK, &ChangeResponse { success: true, message })?)
 }
 

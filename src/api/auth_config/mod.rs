@@ -130,7 +130,7 @@ pub async fn list(
 
 /// `GET /auth_configs/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> std::result::Result<Response, ApiError> {
-    let config = app.auth_configs.get(&caller.project_id, &id).await?;
+    let config = app.auth_configs.get(&caller.project_id, &id.into()).await?;
     Ok(json(StatusCode::OK, &AuthConfig::new(&app, &config))?)
 }
 
@@ -143,7 +143,7 @@ pub async fn delete(
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
     let revoke = query.flag("revoke_on_delete")?.unwrap_or(true);
-    let revoke_job_id = app.auth_configs.delete(&caller.actor(), &id, revoke).await?;
+    let revoke_job_id = app.auth_configs.delete(&caller.actor(), &id.as_str().into(), revoke).await?;
     Ok(json(StatusCode::OK, &Deleted { success: true, message: "Auth config deleted", revoke_job_id })?)
 }
 

@@ -56,7 +56,7 @@ impl CreateResponse {
         Self {
             toolkit: ToolkitSlug { slug: row.toolkit.clone() },
             auth_config: Created {
-                id: row.id.clone(),
+                id: row.id.to_string(),
                 auth_scheme: row.scheme.to_string(),
                 is_composio_managed: row.is_managed,
                 restrict_to_following_tools,
@@ -158,8 +158,8 @@ impl AuthConfig {
         let tool_access = settings.tool_access_config.clone();
         let shared = shared_fields(config, &fields);
         Self {
-            id: row.id.clone(),
-            uuid: row.id.clone(),
+            id: row.id.to_string(),
+            uuid: row.id.to_string(),
             kind: if row.is_managed { AuthConfigType::Default } else { AuthConfigType::Custom },
             toolkit: AuthConfigToolkit {
                 slug: row.toolkit.clone(),

@@ -60,7 +60,7 @@ pub async fn patch(
     Id(id): Id,
     body: JsonBody<SessionPatch>,
 ) -> Result<Response, ApiError> {
-    let session = app.sessions.patch(&caller.actor(), &id, &body.value).await?;
+    let session = app.sessions.patch(&caller.actor(), &id.as_str().into(), &body.value).await?;
     Ok(json(StatusCode::OK, &session_view(&session, &app.core.settings.public_url, true))?)
 }
 
@@ -77,7 +77,7 @@ pub async fn attach(
         given.custom_toolkits = tools.custom_toolkits;
         given.custom_tools = tools.custom_tools;
     }
-    let session = app.sessions.attach(&caller.project_id, &id, given).await?;
+    let session = app.sessions.attach(&caller.project_id, &id.as_str().into(), given).await?;
     Ok(json(StatusCode::OK, &session_view(&session, &app.core.settings.public_url, true))?)
 }
 
@@ -89,7 +89,7 @@ pub async fn history(
     query: Query,
 ) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, 20, 100)?;
-    let (user, found) = app.sessions.history(&caller.project_id, &id, page.store_query()).await?;
+    let (user, found) = app.sessions.history(&caller.project_id, &id.as_str().into(), page.store_query()).await?;
     let items = found
         .rows
         .into_iter()

@@ -159,7 +159,7 @@ pub async fn create(
     if let Some(earlier) = once::earlier(&app, key).await? {
         return Ok(earlier);
     }
-    let session = app.sessions.get(&caller.project_id, &session_id).await?;
+    let session = app.sessions.get(&caller.project_id, &session_id.into()).await?;
     let (actor, request) = (caller.actor(), body.value.into_request()?);
     for _ in 0..MAX_TRIES {
         let prepared = app.links.prepare(&actor, &session, &request).await?;
@@ -209,7 +209,7 @@ fn view(link: &Link) -> Answer {
         connected_account_id: link.account_id.to_string(),
         account_type: link.account_type.into(),
         experimental: experimental_view(link.account_type, link.acl.clone()),
-        auth_config_id: link.auth_config_id.clone(),
+        auth_config_id: link.auth_config_id.to_string(),
         auth_scheme: link.auth_scheme.to_string(),
         warnings: link.warnings.iter().map(WarningResponse::of_link).collect(),
     }

@@ -54,12 +54,12 @@ pub async fn create(
 
 /// `GET /tool_router/session/{session_id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
-    let session = app.sessions.get(&caller.project_id, &id).await?;
+    let session = app.sessions.get(&caller.project_id, &id.into()).await?;
     Ok(json(StatusCode::OK, &session_view(&session, &app.core.settings.public_url, false))?)
 }
 
 /// `DELETE /tool_router/session/{session_id}` → 200; the id is unknown afterwards.
 pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
-    app.sessions.delete(&caller.actor(), &id).await?;
+    app.sessions.delete(&caller.actor(), &id.as_str().into()).await?;
     Ok(json(StatusCode::OK, &Deleted { session_id: id, deleted: true })?)
 }

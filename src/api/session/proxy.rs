@@ -116,7 +116,7 @@ pub async fn execute(
     Id(session_id): Id,
     body: JsonBody<Call>,
 ) -> std::result::Result<Response, ApiError> {
-    let session = app.sessions.get(&caller.project_id, &session_id).await?;
+    let session = app.sessions.get(&caller.project_id, &session_id.into()).await?;
     let raw = raw_body(&body.bytes)?;
     let request = body.value.into_request(raw)?;
     let context = CallContext::of_proxy(caller.into_actor());

@@ -88,7 +88,7 @@ pub async fn list(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query
         is_connected: query.flag("is_connected")?,
         search: query.text("search").map(str::to_owned),
     };
-    let session = app.sessions.get(&caller.project_id, &id).await?;
+    let session = app.sessions.get(&caller.project_id, &id.into()).await?;
     let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let (toolkits, total) = app.sessions.toolkits(&session, &filter, offset, limit).await?;
@@ -119,7 +119,7 @@ fn account(shown: SessionAccount) -> ToolkitAccount {
         status,
         created_at: iso(row.created_at),
         auth_config: ToolkitAuthConfig {
-            id: row.auth_config_id,
+            id: row.auth_config_id.into(),
             auth_scheme: row.scheme.to_string(),
             is_composio_managed: is_managed,
         },

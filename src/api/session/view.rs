@@ -246,7 +246,7 @@ pub struct ExperimentalResponse {
 /// The response of create, read and change. `echo` adds what only a creation returns.
 pub fn session_view(session: &Session, public_url: &str, echo: bool) -> SessionResponse {
     SessionResponse {
-        session_id: session.id.clone(),
+        session_id: session.id.to_string(),
         mcp: McpResponse { kind: "http", url: format!("{public_url}/tool_router/{}/mcp", session.id) },
         tool_router_tools: Vec::new(),
         config: config_view(&session.user_id, &session.config),

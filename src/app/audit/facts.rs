@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use switchboard_types::Timestamp;
+use switchboard_types::{AuthConfigId, LinkId, Timestamp};
 
 /// The details of an event about an account or its links.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -13,10 +13,10 @@ use switchboard_types::Timestamp;
 pub struct Facts {
     /// The link concerned, if the actor does not name it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub link_id: Option<String>,
+    pub link_id: Option<LinkId>,
     /// The auth config that an account or link was created for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub auth_config_id: Option<String>,
+    pub auth_config_id: Option<AuthConfigId>,
     /// A working account is being reconnected.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_reconnect: bool,
@@ -81,8 +81,8 @@ pub struct Facts {
 
 impl Facts {
     /// Facts about a link.
-    pub fn of_link(link_id: &str) -> Self {
-        Self { link_id: Some(link_id.to_owned()), ..Self::default() }
+    pub fn of_link(link_id: &LinkId) -> Self {
+        Self { link_id: Some(link_id.clone()), ..Self::default() }
     }
 
     /// The stored form.
@@ -103,8 +103,11 @@ mod tests {
 
     #[test]
     fn details_are_small_and_read_back() {
-        let facts =
-            Facts { code: Some("invalid_grant".to_owned()), is_renewable: Some(true), ..Facts::of_link("lt_1") };
+        let facts = Facts {
+            code: Some("invalid_grant".to_owned()),
+            is_renewable: Some(true),
+            ..Facts::of_link(&"lt_1".into())
+        };
         let text = facts.to_value().to_string();
         assert_eq!(text, r#"{"code":"invalid_grant","is_renewable":true,"link_id":"lt_1"}"#);
         assert_eq!(Facts::parse(Some(&text)), facts);

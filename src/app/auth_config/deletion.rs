@@ -1,7 +1,7 @@
 //! Deletes an auth config. Its accounts are deleted first, in batches.
 
 use switchboard_store::{Refusal, WriteError, accounts, auth_configs, links, unread_answers};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId, LinkOutcome};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -11,7 +11,7 @@ use crate::error::Result;
 impl AuthConfigs {
     /// Deletes an auth config with its accounts and their credentials. With `revoke`, the credentials are also
     /// revoked at the provider; returns the id of that job if there were any.
-    pub async fn delete(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
+    pub async fn delete(&self, actor: &Actor, id: &AuthConfigId, revoke: bool) -> Result<Option<String>> {
         if revoke {
             let job = self.revocations.delete_auth_config_and_revoke(actor, id).await;
             self.recent.forget_where(|candidates| candidates.has(id));

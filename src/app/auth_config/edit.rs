@@ -10,7 +10,7 @@ use serde_json::Value;
 use switchboard_catalog::Scheme;
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId};
 use switchboard_vault::{Secret, Secrets};
 
 use super::{check_client, check_name, check_shared, client_names, toolkit_gone};
@@ -52,7 +52,7 @@ pub struct AuthConfigPatch {
 impl AuthConfigs {
     /// Changes an auth config.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn patch(&self, actor: &Actor, id: &str, patch: &AuthConfigPatch) -> Result<()> {
+    pub async fn patch(&self, actor: &Actor, id: &AuthConfigId, patch: &AuthConfigPatch) -> Result<()> {
         let name = check_name(patch.name.clone(), "name")?;
         let redirect = match &patch.oauth_redirect_uri {
             Some(uri) => {
@@ -84,7 +84,7 @@ impl AuthConfigs {
 
     /// Enables or disables an auth config. While it is disabled, its accounts cannot be used.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn set_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
+    pub async fn set_enabled(&self, actor: &Actor, id: &AuthConfigId, enabled: bool) -> Result<()> {
         let action = if enabled { AuditAction::AuthConfigEnable } else { AuditAction::AuthConfigDisable };
         self.change(actor, id, action, |row| {
             let is_change = row.is_enabled != enabled;
@@ -99,7 +99,7 @@ impl AuthConfigs {
     async fn change(
         &self,
         actor: &Actor,
-        id: &str,
+        id: &AuthConfigId,
         action: AuditAction,
         change: impl Fn(&mut AuthConfigRow) -> Result<bool>,
     ) -> Result<()> {

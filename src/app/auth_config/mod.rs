@@ -11,7 +11,7 @@ use std::sync::Arc;
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow, CountedAuthConfig};
 use switchboard_store::{ListPage, PageQuery};
-use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
+use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId, ProjectId};
 use switchboard_vault::{Secret, Secrets};
 
 use crate::app::Actor;
@@ -180,7 +180,7 @@ impl AuthConfigs {
     }
 
     /// One auth config of the caller's project.
-    pub async fn get(&self, project: &ProjectId, id: &str) -> Result<AuthConfigView> {
+    pub async fn get(&self, project: &ProjectId, id: &AuthConfigId) -> Result<AuthConfigView> {
         let found = self.core.store.counted_auth_config(project, id).await?;
         self.view(found.ok_or_else(|| auth_config_not_found(id))?)
     }
@@ -233,7 +233,7 @@ impl AuthConfigs {
     ) -> AuthConfigRow {
         let now = self.core.now();
         AuthConfigRow {
-            id: self.core.mint(Kind::AuthConfig),
+            id: self.core.mint(Kind::AuthConfig).into(),
             project_id: project.to_owned(),
             toolkit: toolkit.slug.clone(),
             name: format!("{} Auth Config", toolkit.name),

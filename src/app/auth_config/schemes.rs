@@ -7,7 +7,7 @@ use std::sync::Arc;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::Unit;
 use switchboard_store::auth_configs::{self, AuthConfigRow};
-use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
+use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId, ProjectId};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -81,8 +81,8 @@ impl Candidates {
     }
 
     /// Whether an auth config is among the candidates.
-    pub fn has(&self, id: &str) -> bool {
-        self.configs.iter().any(|config| config.id == id)
+    pub fn has(&self, id: &AuthConfigId) -> bool {
+        self.configs.iter().any(|config| config.id == *id)
     }
 
     /// Whether the candidates belong to a project.
@@ -119,7 +119,7 @@ impl AuthConfigs {
     pub(in crate::app) async fn pick(
         &self,
         actor: &Actor,
-        named: Option<&str>,
+        named: Option<&AuthConfigId>,
         toolkit: &Toolkit,
         requested: RequestedScheme,
         unit: &mut Unit,
@@ -151,7 +151,7 @@ impl AuthConfigs {
     async fn named(
         &self,
         actor: &Actor,
-        id: &str,
+        id: &AuthConfigId,
         toolkit: &Toolkit,
         requested: RequestedScheme,
     ) -> Result<SelectedAuthConfig> {

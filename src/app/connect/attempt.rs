@@ -9,7 +9,7 @@ use std::time::Duration;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkPurpose, LinkRow, LinkState};
 use switchboard_store::{Statement, Unit, WriteError};
-use switchboard_types::{AuditAction, LinkOutcome, Reason, Timestamp};
+use switchboard_types::{AuditAction, LinkId, LinkOutcome, Reason, Timestamp};
 
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
@@ -37,7 +37,7 @@ pub(super) enum ExchangeWait {
 
 impl Connector {
     /// Waits until no attempt other than `by` is exchanging a code of this link.
-    pub(super) async fn wait_for_exchange(&self, link_id: &str, by: Option<&str>) -> Result<ExchangeWait> {
+    pub(super) async fn wait_for_exchange(&self, link_id: &LinkId, by: Option<&str>) -> Result<ExchangeWait> {
         let mut waited = Duration::ZERO;
         loop {
             let link = self.core.store.link(link_id).await?;
@@ -63,7 +63,7 @@ impl Connector {
     }
 
     /// The statement that takes the place of a link for an exchange.
-    pub(super) fn claim_exchange(&self, link_id: &str, by: &str) -> Statement {
+    pub(super) fn claim_exchange(&self, link_id: &LinkId, by: &str) -> Statement {
         links::claim_exchange(link_id, by, self.core.now(), self.stale_before())
     }
 

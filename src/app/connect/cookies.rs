@@ -7,6 +7,7 @@
 use data_encoding::HEXLOWER;
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::links::LinkRow;
+use switchboard_types::LinkId;
 use switchboard_vault::OneTimeToken;
 
 use crate::app::base::core::Core;
@@ -19,7 +20,7 @@ pub fn attempt_cookie_name(core: &Core, attempt_id: &str) -> String {
 }
 
 /// Name of the cookie that a browser keeps for a link it used.
-pub fn link_cookie_name(core: &Core, link_id: &str) -> String {
+pub fn link_cookie_name(core: &Core, link_id: &LinkId) -> String {
     format!("{}sb_link_{link_id}", prefix(core))
 }
 

@@ -39,7 +39,7 @@ pub use visit::{Offer, Visit};
 use std::sync::Arc;
 
 use switchboard_store::links::LinkRow;
-use switchboard_types::{AccountId, ProjectId, ReasonCode};
+use switchboard_types::{AccountId, LinkId, ProjectId, ReasonCode};
 
 use crate::app::auth_config::AuthConfigs;
 use crate::app::base::core::Core;
@@ -116,7 +116,7 @@ pub struct Finished {
     /// The link is open for another attempt.
     pub may_retry: bool,
     /// Id and cookie value of the link.
-    pub link: Option<(String, String)>,
+    pub link: Option<(LinkId, String)>,
     /// The project of the link.
     pub project_id: Option<ProjectId>,
 }

@@ -9,7 +9,7 @@ use switchboard_store::accounts::{AccountRow, AccountStatus, ConnectingAccount};
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
-use switchboard_types::{CredentialVersion, LinkOutcome, Timestamp};
+use switchboard_types::{CredentialVersion, LinkId, LinkOutcome, Timestamp};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::{Ending, Finished};
@@ -166,7 +166,7 @@ impl Connector {
             };
         }
         let Some(id) = OneTimeToken::row_id(token) else { return Ok(None) };
-        let link = self.core.store.link(id).await?;
+        let link = self.core.store.link(&id.into()).await?;
         Ok(link.filter(|link| OneTimeToken::matches(token, &link.token_hash)))
     }
 
@@ -174,7 +174,7 @@ impl Connector {
     /// [`Ending::Denied`]: the visitor has already seen the reason.
     pub async fn finished_link(
         &self,
-        link_id: &str,
+        link_id: &LinkId,
         cookie: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Finished>> {
         let Some(link) = self.core.store.link(link_id).await? else { return Ok(None) };

@@ -2,6 +2,7 @@
 
 use switchboard_catalog::{ClientAuthentication, Scheme};
 use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_types::AuthConfigId;
 use switchboard_vault::{Secret, Secrets};
 
 use crate::app::ManagedClient;
@@ -95,7 +96,7 @@ pub enum IssuedTo<'a> {
 
 impl Credentials {
     /// The client id of a client with a metadata document: the URL of the document.
-    pub fn client_metadata_url(&self, auth_config: &str) -> String {
+    pub fn client_metadata_url(&self, auth_config: &AuthConfigId) -> String {
         format!("{}/api/v3.1/toolkits/auth/client/{auth_config}", self.core.settings.public_url)
     }
 

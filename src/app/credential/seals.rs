@@ -15,7 +15,7 @@ use switchboard_store::links::LinkRow;
 use switchboard_store::revocations::RevocationRow;
 use switchboard_store::unread_answers::UnreadAnswerRow;
 use switchboard_store::verifications::VerificationRow;
-use switchboard_types::{AccountId, ProjectId};
+use switchboard_types::{AccountId, AuthConfigId, LinkId, ProjectId};
 use switchboard_vault::{SealContext, Secret, Secrets};
 use zeroize::Zeroizing;
 
@@ -35,7 +35,7 @@ pub struct Owner<'a> {
     /// Toolkit slug.
     pub toolkit: &'a str,
     /// `ac_…`.
-    pub auth_config_id: &'a str,
+    pub auth_config_id: &'a AuthConfigId,
     /// Who may use the account.
     pub account_type: AccountType,
     /// Contract name of the scheme.
@@ -128,7 +128,7 @@ pub(in crate::app) fn shared_context(config: &AuthConfigRow) -> SealContext {
 }
 
 /// Seal context of the fields that a developer sent with a link.
-pub(in crate::app) fn prefill_context(owner: &Owner<'_>, link: &str) -> SealContext {
+pub(in crate::app) fn prefill_context(owner: &Owner<'_>, link: &LinkId) -> SealContext {
     owner.context("links", link, "prefill_sealed")
 }
 
@@ -177,7 +177,7 @@ pub(in crate::app) fn revocation_context(row: &RevocationRow) -> Result<SealCont
 
 impl Credentials {
     /// Seals the fields that a developer sent with a link; none if there are none.
-    pub fn seal_prefill(&self, owner: &Owner<'_>, link: &str, fields: &Secrets) -> Option<Vec<u8>> {
+    pub fn seal_prefill(&self, owner: &Owner<'_>, link: &LinkId, fields: &Secrets) -> Option<Vec<u8>> {
         (!fields.is_empty()).then(|| self.ring.seal_secrets(prefill_context(owner, link), fields))
     }
 

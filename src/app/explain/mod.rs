@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 use switchboard_store::links::{LinkRow, LinkState};
-use switchboard_types::{AccountId, AuditAction, LinkOutcome, ProjectId, Timestamp};
+use switchboard_types::{AccountId, AuditAction, LinkId, LinkOutcome, ProjectId, Timestamp};
 
 use self::diagnosis::Diagnosis;
 use self::timeline::Event;
@@ -47,7 +47,7 @@ pub struct Explanation {
     /// The account.
     pub account_id: AccountId,
     /// The requested link and its status.
-    pub link: Option<(String, LinkStatus)>,
+    pub link: Option<(LinkId, LinkStatus)>,
     /// The status for responses.
     pub status: AccountStatus,
     /// The finding.
@@ -179,7 +179,7 @@ impl Explanations {
     }
 
     /// Explains a link. `id` is the public part of its token.
-    pub async fn of_link(&self, project: &ProjectId, id: &str) -> Result<Explanation> {
+    pub async fn of_link(&self, project: &ProjectId, id: &LinkId) -> Result<Explanation> {
         let unknown = || Error::of(Code::LinkNotFound, &[("id", &truncate_to(id, LINK_ID_LENGTH))]);
         // The whole token is a secret that must not appear in a URL, so it is not accepted.
         if !Kind::Link.admits(id) {
@@ -188,7 +188,7 @@ impl Explanations {
         let link = self.core.store.link(id).await?.filter(|link| link.project_id == *project).ok_or_else(unknown)?;
         let account = self.core.store.account(project, &link.account_id).await?.ok_or_else(unknown)?;
         let (events, is_truncated) = self.events_of(&account).await?;
-        let events: Vec<Event> = events.into_iter().filter(|event| event.link_id() == Some(id)).collect();
+        let events: Vec<Event> = events.into_iter().filter(|event| event.link_id() == Some(id.as_str())).collect();
         let (status, mut diagnosis) = of_link(&link, &events, self.core.now());
         self.check_redirect_uri(&account, &mut diagnosis).await?;
         let effective = effective_status(&account);

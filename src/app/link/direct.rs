@@ -20,11 +20,12 @@ use crate::app::model::access_list::AclInput;
 use crate::app::model::expected_identity::{Expectation, ExpectedIdentity};
 use crate::app::session::check_user;
 use crate::error::{Error, Result};
+use switchboard_types::AuthConfigId;
 
 /// A request for a link, or for an account with the complete credential in `known` (`import.rs`).
 pub struct DirectLink {
     /// The auth config to connect with.
-    pub auth_config_id: String,
+    pub auth_config_id: AuthConfigId,
     /// The project's end user.
     pub user_id: String,
     /// Name of the connection, unique per user and toolkit.
@@ -102,7 +103,11 @@ impl Links {
     }
 
     /// The auth config of a request, if it can connect accounts.
-    pub(in crate::app) async fn usable_auth_config(&self, actor: &Actor, id: &str) -> Result<UsableAuthConfig> {
+    pub(in crate::app) async fn usable_auth_config(
+        &self,
+        actor: &Actor,
+        id: &AuthConfigId,
+    ) -> Result<UsableAuthConfig> {
         let config = self.core.store.auth_config(&actor.project_id, id).await?;
         let config = config.ok_or_else(|| auth_config_not_found(id))?;
         if !config.is_enabled {

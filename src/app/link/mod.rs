@@ -16,7 +16,7 @@ use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 use switchboard_store::{Refusal, Unit};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, ProjectId, Timestamp};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, AuthConfigId, LinkId, ProjectId, SessionId, Timestamp};
 use switchboard_vault::{OneTimeToken, Secrets};
 
 use self::direct::insert_error;
@@ -75,7 +75,7 @@ pub struct Link {
     /// The link cannot be opened after this time.
     pub expires_at: Timestamp,
     /// The auth config that is used unless the user chooses another one.
-    pub auth_config_id: String,
+    pub auth_config_id: AuthConfigId,
     /// The scheme of the auth config.
     pub auth_scheme: Scheme,
     /// Warnings for the developer.
@@ -139,7 +139,7 @@ impl Links {
         let callback = self.link_callback(actor, request.callback_url.as_deref(), from_session).await?;
         let mut unit = Unit::new();
         let named = policy.auth_config(&toolkit.slug);
-        let selected = self.auth_configs.pick(actor, named, &toolkit, requested_scheme, &mut unit).await?;
+        let selected = self.auth_configs.pick(actor, named.as_ref(), &toolkit, requested_scheme, &mut unit).await?;
         let SelectedAuthConfig { config, user_chooses, warnings } = selected;
         let draft = LinkDraft {
             session_id: Some(&session.id),
@@ -246,7 +246,7 @@ impl Links {
         draft: &LinkDraft<'_>,
         config: &AuthConfigRow,
         id: &AccountId,
-        link_id: Option<&str>,
+        link_id: Option<&LinkId>,
     ) -> Unit {
         let acl = draft.acl.as_ref().and_then(|acl| serde_json::to_string(acl).ok());
         accounts::insert(&NewAccount {
@@ -267,9 +267,9 @@ impl Links {
     }
 
     /// A new link token and the id of its row.
-    pub(super) fn mint_link(&self) -> (OneTimeToken, String) {
+    pub(super) fn mint_link(&self) -> (OneTimeToken, LinkId) {
         let link_id = self.core.mint(Kind::Link);
-        (OneTimeToken::new(&*self.core.entropy, &link_id), link_id)
+        (OneTimeToken::new(&*self.core.entropy, &link_id), link_id.into())
     }
 
     /// The URL of a link's page, under the server's public URL or another one that forwards to it.
@@ -299,7 +299,7 @@ impl Links {
 
 /// The validated values that the rows of a link are made of.
 pub(super) struct LinkDraft<'a> {
-    pub session_id: Option<&'a str>,
+    pub session_id: Option<&'a SessionId>,
     pub user_id: &'a str,
     pub toolkit: &'a Toolkit,
     pub alias: Option<&'a str>,

@@ -149,7 +149,7 @@ impl RedirectUris {
         if let Some(uri) = &settings.oauth_redirect_uri {
             return uri.clone();
         }
-        let name = if self.uses_toolkit_path(config, settings) { &config.toolkit } else { &config.id };
+        let name = if self.uses_toolkit_path(config, settings) { config.toolkit.as_str() } else { config.id.as_str() };
         self.core.settings.redirect_uri(name)
     }
 
@@ -181,7 +181,7 @@ impl RedirectUris {
         }
         callback_url::check(uri).map_err(|reason| Error::field(at, reason))?;
         match self.name_in(uri).map_err(|reason| Error::field(at, reason))? {
-            Some(name) if name == config.id => return Ok(RedirectChoice::Own),
+            Some(name) if config.id == *name => return Ok(RedirectChoice::Own),
             Some(name) if name == config.toolkit && self.is_identified_by_slug(config) => {
                 return Ok(RedirectChoice::Toolkit);
             }
@@ -229,7 +229,7 @@ impl RedirectUris {
         config: &AuthConfigRow,
         settings: &AuthConfigSettings,
     ) -> Result<bool> {
-        if name == attempt.auth_config_id {
+        if attempt.auth_config_id == *name {
             return Ok(true);
         }
         if self.core.settings.redirect_uri(name) != attempt.redirect_uri {
@@ -255,7 +255,7 @@ impl RedirectUris {
     pub async fn has_conflict(&self, config: &AuthConfigRow, uri: &str) -> Result<bool> {
         let Some(own) = self.recognition(config) else { return Ok(false) };
         // The slug of a toolkit that was added later belongs to that toolkit's auth configs.
-        if self.name_in(uri).ok().flatten().is_some_and(|name| name != config.id && self.is_reserved(name)) {
+        if self.name_in(uri).ok().flatten().is_some_and(|name| config.id != *name && self.is_reserved(name)) {
             return Ok(true);
         }
         for other in self.core.store.redirected_auth_configs().await? {

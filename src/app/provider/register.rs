@@ -14,7 +14,7 @@ use switchboard_auth::{TokenErrorKind, decompressed};
 use switchboard_catalog::{ClientAuthentication, OAuth2, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Refusal, Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId};
 use switchboard_vault::{Secret, Secrets};
 
 use super::Failure;
@@ -150,7 +150,7 @@ impl Providers {
 impl Providers {
     /// The metadata document of an auth config's client. It is public and contains no secret. None for any
     /// other kind of auth config.
-    pub async fn client_metadata_document(&self, auth_config: &str) -> Result<Option<Value>> {
+    pub async fn client_metadata_document(&self, auth_config: &AuthConfigId) -> Result<Option<Value>> {
         let Some(config) = self.core.store.public_auth_config(auth_config, Scheme::CimdOAuth).await? else {
             return Ok(None);
         };

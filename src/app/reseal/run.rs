@@ -144,7 +144,9 @@ impl Run<'_> {
 
     /// The shared fields come first, because the client is bound to them.
     async fn auth_config(&mut self, key: &RowKey) -> Result<Option<Statement>> {
-        let Some(mut config) = self.store.auth_config(&key.0.as_str().into(), &key.1).await? else { return Ok(None) };
+        let Some(mut config) = self.store.auth_config(&key.0.as_str().into(), &key.1.as_str().into()).await? else {
+            return Ok(None);
+        };
         let old = (config.credentials_sealed.clone(), config.shared_sealed.clone());
         // A client in the current layout beside shared fields in the first one was not written by this program.
         if let Some(shared) = &old.1 {
@@ -158,7 +160,7 @@ impl Run<'_> {
             config.credentials_sealed = Some(sealed);
         }
         let new = (config.credentials_sealed, config.shared_sealed);
-        Ok(Some(reseal::replace_auth_config(&key.1, old, new)))
+        Ok(Some(reseal::replace_auth_config(&config.id, old, new)))
     }
 
     async fn column(&mut self, column: SealedColumn) -> Result<()> {
@@ -188,11 +190,11 @@ impl Run<'_> {
         let (project, id) = (&ProjectId::from(key.0.as_str()), &key.1);
         let (name, context) = match column {
             SealedColumn::Prefill => {
-                let Some(link) = self.store.link(id).await? else { return Ok(Err(Skipped::Orphan)) };
+                let Some(link) = self.store.link(&id.as_str().into()).await? else { return Ok(Err(Skipped::Orphan)) };
                 let Some(account) = self.account(project, &link.account_id).await? else {
                     return Ok(Err(Skipped::Orphan));
                 };
-                ("prefill_sealed", Ok(seals::prefill_context(&(&account).into(), id)))
+                ("prefill_sealed", Ok(seals::prefill_context(&(&account).into(), &link.id)))
             }
             SealedColumn::Verifier => {
                 let Some(attempt) = self.store.attempt(id).await? else { return Ok(Err(Skipped::Orphan)) };

@@ -8,7 +8,9 @@ use switchboard_store::accounts::{self, AccountRow, CredentialFilter};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::revocations::{self, RevocationRow};
 use switchboard_store::{Refusal, Unit, WriteError, links, unread_answers};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, ProjectId, ReasonCode, Timestamp};
+use switchboard_types::{
+    AccountId, AuditAction, AuditOutcome, AuthConfigId, LinkOutcome, ProjectId, ReasonCode, Timestamp,
+};
 use switchboard_vault::Secrets;
 
 use super::too_busy;
@@ -115,11 +117,11 @@ impl Revocations {
     pub(in crate::app) async fn delete_auth_config_and_revoke(
         &self,
         actor: &Actor,
-        id: &str,
+        id: &AuthConfigId,
     ) -> Result<Option<String>> {
         let project = &actor.project_id;
         let job = self.core.mint(Kind::RevokeJob);
-        let filter = CredentialFilter { auth_config: Some(id.to_owned()), ..CredentialFilter::default() };
+        let filter = CredentialFilter { auth_config: Some(id.clone()), ..CredentialFilter::default() };
         let mut cursor = BatchCursor::new();
         loop {
             let config = self.core.store.auth_config(project, id).await?;
@@ -272,14 +274,14 @@ impl Revocations {
         let project = &actor.project_id;
         let rows = self.core.store.accounts_with_credential(project, filter, &cursor.after, cursor.limit).await?;
         let detail = json!({ "revoke_job_id": job });
-        let ids: BTreeSet<&String> = rows.iter().map(|account| &account.auth_config_id).collect();
-        let ids: Vec<String> = ids.into_iter().cloned().collect();
+        let ids: BTreeSet<&AuthConfigId> = rows.iter().map(|account| &account.auth_config_id).collect();
+        let ids: Vec<AuthConfigId> = ids.into_iter().cloned().collect();
         let configs = self.core.store.auth_configs_by_id(project, &ids).await?;
-        let configs: HashMap<&str, &AuthConfigRow> = configs.iter().map(|row| (row.id.as_str(), row)).collect();
+        let configs: HashMap<&AuthConfigId, &AuthConfigRow> = configs.iter().map(|row| (&row.id, row)).collect();
         let mut unit = Unit::new();
         for account in &rows {
             let read;
-            let config = if let Some(config) = configs.get(account.auth_config_id.as_str()) {
+            let config = if let Some(config) = configs.get(&account.auth_config_id) {
                 Some(*config)
             } else {
                 // Deleted, or unreadable: then nothing is erased.
@@ -311,7 +313,7 @@ impl Revocations {
     pub(in crate::app) async fn delete_accounts_in_batches(
         &self,
         project: &ProjectId,
-        id: &str,
+        id: &AuthConfigId,
         has_credential: bool,
     ) -> Result<()> {
         loop {

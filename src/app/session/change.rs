@@ -4,7 +4,7 @@
 use serde_json::json;
 use switchboard_store::sessions::{self, SessionRow, SessionVersion};
 use switchboard_store::{ListPage, PageQuery, Refusal, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, ProjectId, Timestamp};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId, SessionId, Timestamp};
 
 use super::patch::SessionPatch;
 use super::policy::{Experimental, SessionConfig};
@@ -36,7 +36,7 @@ impl Sessions {
     /// goes into the history, and the version is incremented. Without an expected version, a change that loses
     /// against a concurrent one is applied to the newer policy.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn patch(&self, actor: &Actor, id: &str, patch: &SessionPatch) -> Result<Session> {
+    pub async fn patch(&self, actor: &Actor, id: &SessionId, patch: &SessionPatch) -> Result<Session> {
         check_id(id)?;
         patch.check()?;
         for _ in 0..MAX_ATTEMPTS {
@@ -80,7 +80,7 @@ impl Sessions {
     /// The session together with the caller's custom tools. They run in the caller's process and are not
     /// stored: they are validated, named and returned.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn attach(&self, project: &ProjectId, id: &str, given: Experimental) -> Result<Session> {
+    pub async fn attach(&self, project: &ProjectId, id: &SessionId, given: Experimental) -> Result<Session> {
         let session = self.get(project, id).await?;
         let mut session = Session::clone(&session);
         if given.custom_toolkits.is_some() || given.custom_tools.is_some() {
@@ -98,7 +98,7 @@ impl Sessions {
     pub async fn history(
         &self,
         project: &ProjectId,
-        id: &str,
+        id: &SessionId,
         page: PageQuery,
     ) -> Result<(String, ListPage<PastPolicy>)> {
         let session = self.get(project, id).await?;

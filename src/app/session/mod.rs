@@ -14,7 +14,7 @@ use std::sync::Arc;
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 use switchboard_store::sessions::{self, SessionRow};
 use switchboard_store::{Refusal, Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, ProjectId, Timestamp};
+use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId, ProjectId, SessionId, Timestamp};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -43,7 +43,7 @@ const MAX_PINS: usize = 10;
 #[derive(Clone, Debug)]
 pub struct Session {
     /// `trs_…`.
-    pub id: String,
+    pub id: SessionId,
     /// The project.
     pub project_id: ProjectId,
     /// The project's end user.
@@ -76,7 +76,7 @@ pub struct Sessions {
     idempotency: Arc<Idempotency>,
     projects: Arc<Projects>,
     auth_configs: Arc<AuthConfigs>,
-    recent: Recent<(ProjectId, String), Arc<Session>>,
+    recent: Recent<(ProjectId, SessionId), Arc<Session>>,
 }
 
 crate::redacted_debug!(Sessions);
@@ -105,7 +105,7 @@ impl Sessions {
         let user_id = check_user(config.user_id.take(), "user_id")?;
         self.check_policy(actor, &user_id, &mut config).await?;
         let session = Session {
-            id: self.core.mint(Kind::Session),
+            id: self.core.mint(Kind::Session).into(),
             project_id: actor.project_id.clone(),
             user_id,
             config,
@@ -153,7 +153,7 @@ impl Sessions {
 
     /// One session of the caller's project.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn get(&self, project: &ProjectId, id: &str) -> Result<Arc<Session>> {
+    pub async fn get(&self, project: &ProjectId, id: &SessionId) -> Result<Arc<Session>> {
         check_id(id)?;
         let cache_key = (project.to_owned(), id.to_owned());
         if let Some(session) = self.recent.get(&cache_key) {
@@ -171,7 +171,7 @@ impl Sessions {
 
     /// Deletes a session. Its id is unknown from then on.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn delete(&self, actor: &Actor, id: &str) -> Result<()> {
+    pub async fn delete(&self, actor: &Actor, id: &SessionId) -> Result<()> {
         self.get(&actor.project_id, id).await?;
         let unit = Unit::new().with(sessions::delete(&actor.project_id, id, self.core.now())).with(self.core.audit(
             actor,
@@ -233,7 +233,7 @@ impl Sessions {
     /// Checks that auth configs belong to the project and to their toolkit, are enabled, and that the session
     /// enables the toolkit.
     async fn check_auth_configs(&self, actor: &Actor, config: &SessionConfig) -> Result<()> {
-        let ids: Vec<String> = config.auth_configs.iter().flatten().map(|(_, id)| id.clone()).collect();
+        let ids: Vec<AuthConfigId> = config.auth_configs.iter().flatten().map(|(_, id)| id.as_str().into()).collect();
         let all = self.core.store.auth_configs_by_id(&actor.project_id, &ids).await?;
         for (toolkit, id) in config.auth_configs.iter().flatten() {
             let found = all.iter().find(|found| found.id == *id);
@@ -358,7 +358,7 @@ fn to_row(session: &Session) -> Result<SessionRow> {
 }
 
 /// Checks that a session id in a path has the right form.
-pub(super) fn check_id(id: &str) -> Result<()> {
+pub(super) fn check_id(id: &SessionId) -> Result<()> {
     if Kind::Session.admits(id) {
         return Ok(());
     }
@@ -369,6 +369,6 @@ pub(super) fn check_id(id: &str) -> Result<()> {
 }
 
 /// Unknown, deleted or foreign session: the same error for all three.
-pub(super) fn not_found(id: &str) -> Error {
+pub(super) fn not_found(id: &SessionId) -> Error {
     Error::of(Code::SessionNotFound, &[("id", &truncate(id))])
 }

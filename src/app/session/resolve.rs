@@ -90,10 +90,9 @@ impl Sessions {
             Some(match session.config.pins(slug) {
                 Some([first, ..]) => AccountQuery::Pinned { id: first.clone(), toolkit: slug.to_owned() },
                 Some([]) => return None,
-                None => AccountQuery::Newest {
-                    toolkit: slug.to_owned(),
-                    auth_config: session.config.auth_config(slug).map(ToOwned::to_owned),
-                },
+                None => {
+                    AccountQuery::Newest { toolkit: slug.to_owned(), auth_config: session.config.auth_config(slug) }
+                }
             })
         });
         let found = self.core.store.find_accounts(&session.project_id, &session.user_id, queries.collect()).await?;
@@ -115,8 +114,11 @@ impl Sessions {
             }
             let limit = i64::try_from(session.config.max_accounts()).unwrap_or(1);
             let config = session.config.auth_config(slug);
-            let found =
-                self.core.store.active_accounts(&session.project_id, &session.user_id, slug, config, limit).await?;
+            let found = self
+                .core
+                .store
+                .active_accounts(&session.project_id, &session.user_id, slug, config.as_ref(), limit)
+                .await?;
             return Ok(found.into_iter().map(Some).collect());
         };
         if let [only] = pins {
@@ -136,7 +138,7 @@ impl Sessions {
 
     async fn newest(&self, session: &Session, slug: &str) -> Result<Option<AccountRow>> {
         let config = session.config.auth_config(slug);
-        Ok(self.core.store.newest_active_account(&session.project_id, &session.user_id, slug, config).await?)
+        Ok(self.core.store.newest_active_account(&session.project_id, &session.user_id, slug, config.as_ref()).await?)
     }
 }
 

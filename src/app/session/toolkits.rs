@@ -14,6 +14,7 @@ use crate::app::base::errors::invalid_slugs;
 use crate::app::session::Sessions;
 use crate::app::toolkit::mentions;
 use crate::error::Result;
+use switchboard_types::AuthConfigId;
 
 /// Which toolkits to list.
 #[derive(Clone, Debug, Default)]
@@ -90,8 +91,8 @@ impl Sessions {
             accounts = self.default_accounts(session, &page).await?;
         }
         let used = page.iter().filter_map(|toolkit| accounts.get(&toolkit.slug));
-        let ids: BTreeSet<String> = used.map(|account| account.auth_config_id.clone()).collect();
-        let ids: Vec<String> = ids.into_iter().collect();
+        let ids: BTreeSet<AuthConfigId> = used.map(|account| account.auth_config_id.clone()).collect();
+        let ids: Vec<AuthConfigId> = ids.into_iter().collect();
         let configs = self.core.store.auth_configs_by_id(&session.project_id, &ids).await?;
         let managed: BTreeSet<&str> =
             configs.iter().filter(|config| config.is_managed).map(|config| config.id.as_str()).collect();

@@ -167,7 +167,7 @@ async fn no_concurrent_change_is_lost() {
     assert_eq!(read["is_enabled_for_tool_router"], false);
     assert_eq!(read["tool_access_config"], json!({ "tools_for_connected_account_creation": ["T"] }));
     assert_eq!(read["restrict_to_following_tools"], json!(["R"]));
-    let row = server.app.core.store.auth_config(&server.project_id, &id).await.unwrap().unwrap();
+    let row = server.app.core.store.auth_config(&server.project_id, &id.as_str().into()).await.unwrap().unwrap();
     assert_eq!(server.app.credentials.open_auth_config(&row).unwrap().get("client_secret"), Some("new-secret"));
     assert!(row.updated_at.since(row.created_at).as_millis() >= 20, "each change is a version of its own");
 }

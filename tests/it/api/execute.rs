@@ -26,7 +26,7 @@ async fn failure(server: &TestServer, session: &str, context: &CallContext) -> E
         query: Vec::new(),
         token: None,
     };
-    let session = server.app.sessions.get(&server.project_id, session).await.unwrap();
+    let session = server.app.sessions.get(&server.project_id, &session.into()).await.unwrap();
     server.app.executor.proxy_execute(&session, &request, context).await.unwrap_err()
 }
 

@@ -78,7 +78,7 @@ async fn a_page_of_a_sessions_toolkits_takes_three_reads_however_many_it_shows()
     let body = json!({ "user_id": "u", "connected_accounts": { "up": pinned } });
     let session = text(&api.post("/tool_router/session", &body).await.expect(201), "session_id");
     let list = || async {
-        let session = server.app.sessions.get(&server.project_id, &session).await.unwrap();
+        let session = server.app.sessions.get(&server.project_id, &session.as_str().into()).await.unwrap();
         server.app.sessions.toolkits(&session, &ToolkitFilter::default(), 0, 500).await.unwrap()
     };
     let ((found, total), reads, queries) = counted(&server, list).await;

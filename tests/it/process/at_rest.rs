@@ -142,7 +142,7 @@ async fn a_client_and_its_shared_fields_are_bound_to_their_toolkit_and_to_each_o
         for (set, is_good) in [(set, false), (back, true)] {
             let sql = format!("UPDATE auth_configs SET {set} WHERE id = ?1");
             assert_eq!(database.execute(&sql, [id]).unwrap(), 1);
-            let row = server.app.core.store.auth_config(&server.project_id, id).await.unwrap().unwrap();
+            let row = server.app.core.store.auth_config(&server.project_id, &id.into()).await.unwrap().unwrap();
             let opened = server.app.credentials.open_auth_config(&row).map_err(|error| error.code());
             assert_eq!(opened.is_ok(), is_good, "{set}: {opened:?}");
         }

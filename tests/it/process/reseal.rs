@@ -74,11 +74,11 @@ async fn data_of_an_earlier_version_still_works() {
     let place = |table, row, column| [project, table, row, column];
     let sealed = old.seal_secrets(place("connected_accounts", &account, "credential_sealed"), &secrets);
     set(&database, "connected_accounts", "credential_sealed", ("id", &account), &sealed);
-    let row = app.core.store.auth_config(&project.into(), sharing).await.unwrap().unwrap();
+    let row = app.core.store.auth_config(&project.into(), &sharing.into()).await.unwrap().unwrap();
     let fields = app.credentials.open_shared(&row).unwrap();
     let sealed = old.seal_secrets(place("auth_configs", sharing, "shared_sealed"), &fields);
     set(&database, "auth_configs", "shared_sealed", ("id", sharing), &sealed);
-    let row = app.core.store.auth_config(&project.into(), client).await.unwrap().unwrap();
+    let row = app.core.store.auth_config(&project.into(), &client.into()).await.unwrap().unwrap();
     let secrets = app.credentials.open_auth_config(&row).unwrap();
     let sealed = old.seal_secrets(place("auth_configs", client, "credentials_sealed"), &secrets);
     set(&database, "auth_configs", "credentials_sealed", ("id", client), &sealed);
@@ -110,14 +110,14 @@ async fn data_of_an_earlier_version_still_works() {
     let api = second_server(&server).await;
     assert_eq!(accounts_in_layout(&database, 1), 0);
     assert_eq!(api.proxy_get(&session, "sandbox", "/me").await.expect(200)["data"]["username"], "alice");
-    let read = async |id: &str| app.core.store.auth_config(&project.into(), id).await.unwrap().unwrap();
+    let read = async |id: &str| app.core.store.auth_config(&project.into(), &id.into()).await.unwrap().unwrap();
     let secrets = app.credentials.open_auth_config(&read(client).await).unwrap();
     assert_eq!(secrets.get("client_secret"), Some("first-layout-secret"));
     assert_eq!(
         app.credentials.open_shared(&read(sharing).await).unwrap().get("generic_api_key"),
         Some("sandbox_alice_key")
     );
-    let row = app.core.store.link(link_id).await.unwrap().unwrap();
+    let row = app.core.store.link(&link_id.into()).await.unwrap().unwrap();
     let for_account = app.core.store.account(&project.into(), &row.account_id).await.unwrap().unwrap();
     assert_eq!(
         app.credentials.open_prefill(&row, &for_account).unwrap().get("generic_api_key"),
@@ -146,7 +146,7 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
     let verification = VerificationRow {
         id: "session_waiting".to_owned(),
         project_id: project.into(),
-        link_id: "lt_none".to_owned(),
+        link_id: "lt_none".into(),
         attempt_id: None,
         account_id: account.id.clone(),
         auth_config_version: Timestamp::EPOCH,

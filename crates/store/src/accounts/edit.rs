@@ -1,7 +1,7 @@
 //! Changes that a developer makes to an existing account: name, access list, credential, enable, disable,
 //! reconnect.
 
-use switchboard_types::{AccountId, CredentialVersion, ProjectId, Reason, Timestamp};
+use switchboard_types::{AccountId, CredentialVersion, LinkId, ProjectId, Reason, Timestamp};
 
 use super::Activation;
 use crate::{Refusal, Statement, Value};
@@ -108,7 +108,7 @@ pub fn enable(project: &ProjectId, id: &AccountId, now: Timestamp) -> Statement 
 }
 
 /// Restarts connecting an account without a credential, with another link.
-pub fn restart(project: &ProjectId, id: &AccountId, link: &str, now: Timestamp) -> Statement {
+pub fn restart(project: &ProjectId, id: &AccountId, link: &LinkId, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'INITIATED', status_reason = NULL, link_id = $3, updated_at = $4
@@ -119,7 +119,7 @@ pub fn restart(project: &ProjectId, id: &AccountId, link: &str, now: Timestamp) 
 }
 
 /// Gives a working account a link for a new credential. The account itself does not change.
-pub fn relink(project: &ProjectId, id: &AccountId, link: &str) -> Statement {
+pub fn relink(project: &ProjectId, id: &AccountId, link: &LinkId) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET link_id = $3

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use switchboard_types::ProjectId;
+use switchboard_types::{AuthConfigId, ProjectId};
 
 use super::read::{ENABLED_AUTH_CONFIG, SELECT, read};
 use super::{AccountRow, AccountStatus, AccountType};
@@ -77,8 +77,8 @@ impl Store {
         let owner = project.clone();
         self.scan(project, move |reading| {
             let page = List::new(reading, &owner, &filter)?.page(reading, &page)?;
-            let ids: BTreeSet<&String> = page.rows.iter().map(|row| &row.auth_config_id).collect();
-            let ids: Vec<String> = ids.into_iter().cloned().collect();
+            let ids: BTreeSet<&AuthConfigId> = page.rows.iter().map(|row| &row.auth_config_id).collect();
+            let ids: Vec<AuthConfigId> = ids.into_iter().cloned().collect();
             let configs = auth_configs::read_by_id(reading, &owner, &ids)?;
             Ok(render(page, configs))
         })

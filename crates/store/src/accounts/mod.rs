@@ -28,7 +28,9 @@ pub use state::{
     end_connecting, initiate, insert, lock_for_link, record_failed_attempt, set_auth_config,
 };
 
-use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Reason, Scheme, Timestamp};
+use switchboard_types::{
+    AccountId, AuthConfigId, CredentialVersion, Fence, LinkId, ProjectId, Reason, Scheme, Timestamp,
+};
 
 /// Status of an account (contract section 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +112,7 @@ pub struct AccountRow {
     /// Toolkit slug.
     pub toolkit: String,
     /// `ac_…`.
-    pub auth_config_id: String,
+    pub auth_config_id: AuthConfigId,
     /// Contract name of the scheme.
     pub scheme: Scheme,
     /// Status.
@@ -150,7 +152,7 @@ pub struct AccountRow {
     /// When the next refresh is due; `None` if it never is.
     pub refresh_due_at: Option<Timestamp>,
     /// The newest link that connects it.
-    pub link_id: Option<String>,
+    pub link_id: Option<LinkId>,
     /// Creation.
     pub created_at: Timestamp,
     /// Last change.

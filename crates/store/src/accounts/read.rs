@@ -1,6 +1,6 @@
 //! Finders. Each takes the project.
 
-use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, Timestamp};
+use switchboard_types::{AccountId, AuthConfigId, CredentialVersion, Fence, ProjectId, Timestamp};
 
 use super::{AccountRow, AccountStatus, AccountType};
 use crate::row::{push_in, push_not_in};
@@ -10,7 +10,7 @@ use crate::{ReadError, Row, Store, Value};
 #[derive(Clone, Debug, Default)]
 pub struct CredentialFilter {
     /// Auth config.
-    pub auth_config: Option<String>,
+    pub auth_config: Option<AuthConfigId>,
     /// Toolkit slug.
     pub toolkit: Option<String>,
     /// End user.
@@ -45,7 +45,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
         project_id: row.id(1)?,
         user_id: row.text(2)?,
         toolkit: row.text(3)?,
-        auth_config_id: row.text(4)?,
+        auth_config_id: row.id(4)?,
         scheme: row.scheme(5)?,
         status: row.word(6, AccountStatus::parse)?,
         status_reason: row.opt_reason(7)?,
@@ -66,7 +66,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
         refresh_retry_at: row.opt_timestamp(22)?,
         created_at: row.timestamp(23)?,
         updated_at: row.timestamp(24)?,
-        link_id: row.opt_text(25)?,
+        link_id: row.opt_id(25)?,
         refresh_due_at: row.opt_timestamp(26)?,
         has_enabled_auth_config: row.flag(27)?,
     })
@@ -120,7 +120,7 @@ impl Store {
         project: &ProjectId,
         user: &str,
         toolkit: &str,
-        auth_config: Option<&str>,
+        auth_config: Option<&AuthConfigId>,
     ) -> Result<Option<AccountRow>, ReadError> {
         let args = [project.into(), user.into(), toolkit.into(), auth_config.into()];
         if let Some(found) = self.one(NEWEST_USABLE, &args, read).await? {
@@ -136,7 +136,7 @@ impl Store {
         project: &ProjectId,
         user: &str,
         toolkit: &str,
-        auth_config: Option<&str>,
+        auth_config: Option<&AuthConfigId>,
         limit: i64,
     ) -> Result<Vec<AccountRow>, ReadError> {
         self.few(
@@ -189,7 +189,7 @@ impl Store {
         &self,
         project: &ProjectId,
         user: &str,
-        auth_config: &str,
+        auth_config: &AuthConfigId,
     ) -> Result<bool, ReadError> {
         let found = self
             .one(
@@ -206,7 +206,7 @@ impl Store {
     pub async fn is_connected_as(
         &self,
         project: &ProjectId,
-        auth_config: &str,
+        auth_config: &AuthConfigId,
         identity: &str,
     ) -> Result<bool, ReadError> {
         let found = self
@@ -225,7 +225,7 @@ impl Store {
     pub async fn count_connected_as(
         &self,
         project: &ProjectId,
-        auth_config: &str,
+        auth_config: &AuthConfigId,
         identity: &str,
         limit: i64,
     ) -> Result<i64, ReadError> {
@@ -268,8 +268,8 @@ impl Store {
         let mut args: Vec<Value> = vec![project.into(), after.into(), limit.into()];
         let mut conditions =
             String::from("project_id = $1 AND id > $2 AND deleted_at IS NULL AND credential_sealed IS NOT NULL");
-        let narrow = [("auth_config_id", &filter.auth_config), ("toolkit", &filter.toolkit), ("user_id", &filter.user)];
-        for (column, value) in narrow {
+        push_in(&mut conditions, &mut args, "auth_config_id", filter.auth_config.as_slice());
+        for (column, value) in [("toolkit", &filter.toolkit), ("user_id", &filter.user)] {
             push_in(&mut conditions, &mut args, column, value.as_slice());
         }
         let sql = format!("{} WHERE {conditions} ORDER BY id LIMIT $3", select!(""));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use switchboard_types::ProjectId;
+use switchboard_types::{AuthConfigId, ProjectId};
 
 use super::AccountRow;
 use super::read::{ENABLED_AUTH_CONFIG, SELECT, read};
@@ -25,7 +25,7 @@ pub enum AccountQuery {
         /// Toolkit slug.
         toolkit: String,
         /// Only with this auth config.
-        auth_config: Option<String>,
+        auth_config: Option<AuthConfigId>,
     },
 }
 
@@ -80,7 +80,7 @@ fn read_newest(
     reading: &Reading<'_>,
     project: &ProjectId,
     user: &str,
-    wanted: Vec<(String, Option<String>)>,
+    wanted: Vec<(String, Option<AuthConfigId>)>,
 ) -> Result<Vec<(String, AccountRow)>, ReadError> {
     if wanted.is_empty() {
         return Ok(Vec::new());

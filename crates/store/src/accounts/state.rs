@@ -1,8 +1,8 @@
 //! Writes that take an account through the connect flow: created, opened, connected or ended, deleted.
 
-use super::AccountType;
-use switchboard_types::{AccountId, ProjectId, Reason, Scheme, Timestamp};
+use switchboard_types::{AccountId, AuthConfigId, LinkId, ProjectId, Reason, Scheme, Timestamp};
 
+use super::AccountType;
 use crate::unit::{Lock, Parent};
 use crate::{Refusal, Statement, Unit, Value, auth_configs, links, unread_answers};
 
@@ -18,7 +18,7 @@ pub struct NewAccount<'a> {
     /// Toolkit slug.
     pub toolkit: &'a str,
     /// `ac_…`.
-    pub auth_config_id: &'a str,
+    pub auth_config_id: &'a AuthConfigId,
     /// Contract name of the scheme.
     pub scheme: Scheme,
     /// Unique for user and toolkit.
@@ -32,7 +32,7 @@ pub struct NewAccount<'a> {
     /// JSON of parameters.
     pub params: &'a str,
     /// The link that connects it; `None` if it is created with its credential.
-    pub link_id: Option<&'a str>,
+    pub link_id: Option<&'a LinkId>,
     /// Now.
     pub now: Timestamp,
 }
@@ -78,7 +78,13 @@ pub fn lock_for_link(project: &ProjectId, id: &AccountId) -> Statement {
 
 /// Sets the auth config that the user chose, as long as the account has no credential. Refused as
 /// `account_not_connecting`, also when the auth config is gone.
-pub fn set_auth_config(project: &ProjectId, id: &AccountId, auth_config: &str, scheme: Scheme, now: Timestamp) -> Unit {
+pub fn set_auth_config(
+    project: &ProjectId,
+    id: &AccountId,
+    auth_config: &AuthConfigId,
+    scheme: Scheme,
+    now: Timestamp,
+) -> Unit {
     let lock = Statement::lock(
         Refusal::AccountNotConnecting,
         Parent::AuthConfig,
@@ -194,7 +200,7 @@ pub const DELETE_BATCH: usize = 100;
 /// unit deletes an account of the batch meanwhile, later statements may take one more; a later batch deletes it.
 pub fn delete_batch_of_auth_config(
     project: &ProjectId,
-    auth_config: &str,
+    auth_config: &AuthConfigId,
     with_credentials: bool,
     now: Timestamp,
 ) -> Unit {
@@ -229,7 +235,7 @@ pub fn delete_batch_of_auth_config(
 }
 
 /// Deletes the accounts of an auth config that is being deleted.
-pub fn delete_of_auth_config(project: &ProjectId, auth_config: &str, now: Timestamp) -> Statement {
+pub fn delete_of_auth_config(project: &ProjectId, auth_config: &AuthConfigId, now: Timestamp) -> Statement {
     let args: Vec<Value> = vec![project.into(), auth_config.into(), now.into()];
     Statement::any(
         "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL, params = '{}',

@@ -1,13 +1,13 @@
 //! Writes that delete an auth config.
 
-use switchboard_types::{ProjectId, Timestamp};
+use switchboard_types::{AuthConfigId, ProjectId, Timestamp};
 
 use crate::unit::{Lock, Parent};
 use crate::{Refusal, Statement, Unit};
 
 /// Begins a unit that deletes an auth config, or accounts of it: until the unit is committed, no account is added and
 /// none of its live accounts changes. Refused as `auth_config_not_found`.
-pub fn lock_for_deletion(project: &ProjectId, id: &str) -> Unit {
+pub fn lock_for_deletion(project: &ProjectId, id: &AuthConfigId) -> Unit {
     Unit::new()
         .with(Statement::lock(
             Refusal::AuthConfigNotFound,
@@ -25,7 +25,7 @@ pub fn lock_for_deletion(project: &ProjectId, id: &str) -> Unit {
 }
 
 /// Deletes an auth config and erases its credentials.
-pub fn delete(project: &ProjectId, id: &str, now: Timestamp) -> Statement {
+pub fn delete(project: &ProjectId, id: &AuthConfigId, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::AuthConfigNotFound,
         "UPDATE auth_configs SET deleted_at = $3, updated_at = $3, credentials_sealed = NULL, shared_sealed = NULL
@@ -36,7 +36,7 @@ pub fn delete(project: &ProjectId, id: &str, now: Timestamp) -> Statement {
 
 /// The same, once none of its accounts has a credential. Refused as `auth_config_busy` otherwise. The unit begins
 /// with [`lock_for_deletion`].
-pub fn delete_unused(project: &ProjectId, id: &str, now: Timestamp) -> Statement {
+pub fn delete_unused(project: &ProjectId, id: &AuthConfigId, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::AuthConfigBusy,
         "UPDATE auth_configs SET deleted_at = $3, updated_at = $3, credentials_sealed = NULL, shared_sealed = NULL

@@ -1,7 +1,7 @@
 //! The auth configs of a project with the number of their accounts, one or in pages.
 
 use std::fmt::Write;
-use switchboard_types::ProjectId;
+use switchboard_types::{AuthConfigId, ProjectId};
 
 use super::{AuthConfigRow, columns, read};
 use crate::row::push_in;
@@ -49,7 +49,7 @@ impl Store {
     pub async fn counted_auth_config(
         &self,
         project: &ProjectId,
-        id: &str,
+        id: &AuthConfigId,
     ) -> Result<Option<CountedAuthConfig>, ReadError> {
         self.one(
             select_counted!(" WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL"),

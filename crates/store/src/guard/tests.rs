@@ -126,22 +126,22 @@ fn a_unit_without_its_guard_is_refused() {
     let locked = "SELECT 1 FROM links WHERE NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = links.id)";
     refused(&one(Statement::lock_all(Parent::Link, locked, Vec::new())), "a lock with a subquery");
 
-    let delete = auth_configs::delete_unused(&"pr_1".into(), "ac_1", at(5));
+    let delete = auth_configs::delete_unused(&"pr_1".into(), &"ac_1".into(), at(5));
     refused(&one(delete.clone()), "exclusive lock auth_configs");
-    let shared = one(auth_configs::require_enabled(&"pr_1".into(), "ac_1"));
+    let shared = one(auth_configs::require_enabled(&"pr_1".into(), &"ac_1".into()));
     refused(&shared.with(delete.clone()), "exclusive lock auth_configs");
-    check(&auth_configs::lock_for_deletion(&"pr_1".into(), "ac_1").with(delete)).unwrap();
+    check(&auth_configs::lock_for_deletion(&"pr_1".into(), &"ac_1".into()).with(delete)).unwrap();
 
-    let oldest = attempts::cancel_oldest("lt_1", 3, at(5));
+    let oldest = attempts::cancel_oldest(&"lt_1".into(), 3, at(5));
     refused(&one(oldest.clone()), "exclusive lock links");
     // A change of the parent's row locks it, too.
-    check(&one(links::start("lt_1", at(5))).with(oldest)).unwrap();
+    check(&one(links::start(&"lt_1".into(), at(5))).with(oldest)).unwrap();
 }
 
 #[test]
 fn locks_come_in_one_order() {
-    let link = || Unit::new().with(links::is_open("lt_1"));
-    let config = || auth_configs::lock_for_deletion(&"pr_1".into(), "ac_1");
+    let link = || Unit::new().with(links::is_open(&"lt_1".into()));
+    let config = || auth_configs::lock_for_deletion(&"pr_1".into(), &"ac_1".into());
     check(&config().and(link())).unwrap();
     let refused = check(&link().and(config())).unwrap_err();
     assert!(refused.contains("AuthConfig is locked after"), "{refused}");
@@ -153,9 +153,9 @@ fn locks_come_in_one_order() {
 async fn a_unit_without_its_guard_is_not_applied() {
     let folder = tempfile::tempdir().unwrap();
     let store = crate::Store::open(&folder.path().join("test.db")).unwrap();
-    let unit = Unit::new().with(auth_configs::delete_unused(&"pr_1".into(), "ac_1", at(5)));
+    let unit = Unit::new().with(auth_configs::delete_unused(&"pr_1".into(), &"ac_1".into(), at(5)));
     let refused = store.apply(unit).await.unwrap_err();
     assert!(refused.to_string().contains("is missing"), "{refused}");
-    let gone = store.apply(auth_configs::lock_for_deletion(&"pr_1".into(), "ac_1")).await.unwrap_err();
+    let gone = store.apply(auth_configs::lock_for_deletion(&"pr_1".into(), &"ac_1".into())).await.unwrap_err();
     assert!(matches!(gone, crate::WriteError::Refused(Refusal::AuthConfigNotFound)), "{gone}");
 }

@@ -1,11 +1,11 @@
 //! The end of links, with their attempts and verifications, so that nothing sealed remains.
 
-use switchboard_types::{AccountId, LinkOutcome, ProjectId, Timestamp};
+use switchboard_types::{AccountId, AuthConfigId, LinkId, LinkOutcome, ProjectId, Timestamp};
 
 use crate::{Refusal, Statement, Unit, attempts, revocations, verifications};
 
 /// Finishes a link, once.
-fn finish(id: &str, outcome: LinkOutcome, now: Timestamp) -> Statement {
+fn finish(id: &LinkId, outcome: LinkOutcome, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::LinkFinished,
         "UPDATE links SET finished_at = $3, outcome = $2, prefill_sealed = NULL, exchange_by = NULL,
@@ -16,7 +16,7 @@ fn finish(id: &str, outcome: LinkOutcome, now: Timestamp) -> Statement {
 }
 
 /// Finishes a link with its pending attempts and verifications.
-pub fn end(id: &str, outcome: LinkOutcome, now: Timestamp) -> Unit {
+pub fn end(id: &LinkId, outcome: LinkOutcome, now: Timestamp) -> Unit {
     Unit::new()
         .with(finish(id, outcome, now))
         .with(attempts::cancel_of_link(id, now))
@@ -76,12 +76,17 @@ pub fn end_of_account(project: &ProjectId, account: &AccountId, outcome: LinkOut
 }
 
 /// The same for one link.
-pub(crate) fn end_one(project: &ProjectId, link: &str, outcome: LinkOutcome, now: Timestamp) -> Unit {
+pub(crate) fn end_one(project: &ProjectId, link: &LinkId, outcome: LinkOutcome, now: Timestamp) -> Unit {
     end_links!("(SELECT id FROM links WHERE project_id = $1 AND id = $2)", project, link, outcome, now)
 }
 
 /// The same for all accounts of an auth config. The unit begins with [`crate::auth_configs::lock_for_deletion`].
-pub fn end_of_auth_config(project: &ProjectId, auth_config: &str, outcome: LinkOutcome, now: Timestamp) -> Unit {
+pub fn end_of_auth_config(
+    project: &ProjectId,
+    auth_config: &AuthConfigId,
+    outcome: LinkOutcome,
+    now: Timestamp,
+) -> Unit {
     end_links!(
         "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL
             /* guarded by: exclusive lock auth_configs, exclusive lock connected_accounts */)",
@@ -95,7 +100,7 @@ pub fn end_of_auth_config(project: &ProjectId, auth_config: &str, outcome: LinkO
 /// The same for the first 100 accounts, as [`crate::accounts::delete_batch_of_auth_config`] selects them.
 pub(crate) fn end_batch_of_auth_config(
     project: &ProjectId,
-    auth_config: &str,
+    auth_config: &AuthConfigId,
     with_credentials: bool,
     now: Timestamp,
 ) -> Unit {

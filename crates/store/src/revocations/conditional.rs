@@ -8,7 +8,7 @@
 //! unconditional is only later. What deletes revocations or makes them unconditional locks them first: the job of
 //! an unconditional one must not be deleted.
 
-use switchboard_types::{AccountId, ProjectId, Timestamp};
+use switchboard_types::{AccountId, LinkId, ProjectId, Timestamp};
 
 use crate::unit::Parent;
 use crate::{Refusal, Statement, Unit};
@@ -118,7 +118,7 @@ pub fn make_unconditional(project: &ProjectId, verification: &str, now: Timestam
 
 /// Makes conditional revocations of a link due now, since the choice can no longer be made. The worker drops
 /// those of an account that works with other tokens.
-pub(crate) fn make_due_of_link(link: &str, now: Timestamp) -> Statement {
+pub(crate) fn make_due_of_link(link: &LinkId, now: Timestamp) -> Statement {
     Statement::any(
         update_jobs!(
             "run_at = CASE WHEN run_at > $2 THEN $2 ELSE run_at END",

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use switchboard_types::AuthConfigId;
 
 pub use blocks::{
     Enable, Execute, ManageConnections, MultiAccount, Preload, PreloadTools, ProxyExecute, SandboxSize, Workbench,
@@ -202,8 +203,8 @@ impl SessionConfig {
     }
 
     /// Auth config named for a toolkit.
-    pub fn auth_config(&self, toolkit: &str) -> Option<&str> {
-        self.auth_configs.as_ref()?.get(toolkit).map(String::as_str)
+    pub fn auth_config(&self, toolkit: &str) -> Option<AuthConfigId> {
+        self.auth_configs.as_ref()?.get(toolkit).map(|id| id.as_str().into())
     }
 
     /// Whether several accounts per toolkit are enabled.
