@@ -1,8 +1,8 @@
 //! The audit log: who did what, written in the same unit as the change itself (R92).
 
-use switchboard_types::{ProjectId, Timestamp};
+use switchboard_types::{AuditAction, AuditOutcome, ProjectId, Stored, Timestamp};
 
-use crate::{ReadError, Refusal, Row, Statement, Store};
+use crate::{ReadError, Refusal, Row, Statement, Store, Value};
 
 /// One event. `detail` is JSON and never holds a secret.
 #[derive(Clone, Debug)]
@@ -15,12 +15,12 @@ pub struct AuditEvent {
     pub at: Timestamp,
     /// `key_…`, `link:lt_…`, `system` or `cli`.
     pub actor: String,
-    /// `noun.verb`.
-    pub action: String,
+    /// `noun.verb`. Another version of the program may have written one that this one does not know.
+    pub action: Stored<AuditAction>,
     /// Id of the object that it concerns.
     pub object: String,
-    /// `ok`, or what prevented it.
-    pub outcome: String,
+    /// A known outcome, or the sentence of the reason that it failed for.
+    pub outcome: Stored<AuditOutcome>,
     /// Our id of the request that caused it.
     pub request_id: Option<String>,
     /// The `x-request-id` that the caller sent. Untrusted: it may equal another request's id.
@@ -29,8 +29,41 @@ pub struct AuditEvent {
     pub detail: Option<String>,
 }
 
-pub(crate) const COLUMNS: &str =
-    "id, project_id, at, actor, action, object, outcome, request_id, detail, caller_request_id";
+/// A place in the audit log, between two events, and where its reader stops. The log is the only record of changes
+/// that other parts of the program follow: an event is written in the unit of its change, and a reader keeps the
+/// place up to which it has read.
+///
+/// Ids begin with the time, but an id is made before its unit is applied. So a new event may get an id below the
+/// newest one. A reader that must not miss any stays a while behind, as sealing does; below the end of the newest
+/// segment nothing is added any more.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AuditCursor {
+    /// The least id that was not passed.
+    next: String,
+    until: Option<String>,
+}
+
+impl AuditCursor {
+    /// Before the first event whose id is not less than `id`, such as the end of a segment. The default is before
+    /// all events.
+    pub fn at(id: &str) -> Self {
+        Self { next: id.to_owned(), until: None }
+    }
+
+    /// Stops before the first event whose id is not less than `id`.
+    #[must_use]
+    pub fn until(self, id: &str) -> Self {
+        Self { until: Some(id.to_owned()), ..self }
+    }
+
+    /// Passes an event.
+    pub fn pass(&mut self, event: &AuditEvent) {
+        // The smallest text greater than its id.
+        self.next = format!("{}\0", event.id);
+    }
+}
+
+const COLUMNS: &str = "id, project_id, at, actor, action, object, outcome, request_id, detail, caller_request_id";
 
 /// Adds an event. If its id falls into a range that is already sealed (its process was delayed), it gets the
 /// first time after that range: sealed segments never grow.
@@ -49,9 +82,9 @@ pub fn insert(event: AuditEvent) -> Statement {
             event.project_id.into(),
             event.at.into(),
             event.actor.into(),
-            event.action.into(),
+            event.action.as_str().into(),
             event.object.into(),
-            event.outcome.into(),
+            event.outcome.as_str().into(),
             event.request_id.into(),
             event.detail.into(),
             event.caller_request_id.into(),
@@ -59,15 +92,15 @@ pub fn insert(event: AuditEvent) -> Statement {
     )
 }
 
-pub(crate) fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
+fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
     Ok(AuditEvent {
         id: row.text(0)?,
-        project_id: row.opt_text(1)?.map(Into::into),
+        project_id: row.opt_id(1)?,
         at: row.timestamp(2)?,
         actor: row.text(3)?,
-        action: row.text(4)?,
+        action: AuditAction::read(row.text(4)?),
         object: row.text(5)?,
-        outcome: row.text(6)?,
+        outcome: AuditOutcome::read(row.text(6)?),
         request_id: row.opt_text(7)?,
         detail: row.opt_text(8)?,
         caller_request_id: row.opt_text(9)?,
@@ -75,6 +108,18 @@ pub(crate) fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
 }
 
 impl Store {
+    /// Events of all projects after a cursor, in order of their ids, at most `limit`.
+    pub async fn audit_events_after(&self, cursor: &AuditCursor, limit: i64) -> Result<Vec<AuditEvent>, ReadError> {
+        let mut args: Vec<Value> = vec![(&cursor.next).into(), limit.into()];
+        let mut before = "";
+        if let Some(until) = &cursor.until {
+            args.push(until.into());
+            before = "AND id < $3";
+        }
+        let sql = format!("SELECT {COLUMNS} FROM audit_events WHERE id >= $1 {before} ORDER BY id LIMIT $2");
+        self.scan("", move |reading| reading.all(&sql, &args, read)).await
+    }
+
     /// The newest events of one object, up to `limit`, oldest first.
     pub async fn newest_audit_events(
         &self,

@@ -3,7 +3,6 @@
 
 use switchboard_types::{ProjectId, Timestamp};
 
-use crate::audit::{AuditEvent, COLUMNS, read as read_event};
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit, meta};
 
 /// Events or segments that one unit of retention deletes.
@@ -153,7 +152,7 @@ fn read(row: &Row<'_>) -> Result<Segment, ReadError> {
     };
     Ok(Segment {
         number: row.int(0)?,
-        project_id: row.opt_text(1)?.map(Into::into),
+        project_id: row.opt_id(1)?,
         from_id: row.text(2)?,
         until_id: row.text(3)?,
         events: row.int(4)?,
@@ -199,18 +198,6 @@ impl Store {
     async fn segments(&self, rest: &str, args: &[crate::Value]) -> Result<Vec<Segment>, ReadError> {
         let (sql, args) = (format!("SELECT {SEGMENT} FROM audit_segments {rest}"), args.to_vec());
         self.scan("", move |reading| reading.all(&sql, &args, read)).await
-    }
-
-    /// Events of all projects in a range of ids (`from` inclusive, `until` exclusive), in order.
-    pub async fn audit_events_between(
-        &self,
-        from: &str,
-        until: &str,
-        limit: i64,
-    ) -> Result<Vec<AuditEvent>, ReadError> {
-        let sql = format!("SELECT {COLUMNS} FROM audit_events WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3");
-        let args: [crate::Value; 3] = [from.into(), until.into(), limit.into()];
-        self.scan("", move |reading| reading.all(&sql, &args, read_event)).await
     }
 
     /// The id of the event after the first `skip` events of a range.

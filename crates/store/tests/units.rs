@@ -5,11 +5,12 @@
 use std::path::Path;
 
 use switchboard_store::api_keys::{self, ApiKeyRow};
+use switchboard_store::audit::AuditCursor;
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::projects::{self, Project};
 use switchboard_store::sessions::{self, SessionRow};
 use switchboard_store::{Refusal, Store, Unit, WriteError, audit, meta, project_deletion};
-use switchboard_types::{Scheme, Timestamp};
+use switchboard_types::{AuditAction, AuditOutcome, Scheme, Timestamp};
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
@@ -98,9 +99,9 @@ async fn arguments_are_bound_by_placeholder_number() {
         project_id: Some("pr_1".into()),
         at: at(7),
         actor: "cli".to_owned(),
-        action: "project.create".to_owned(),
+        action: AuditAction::ProjectCreate.into(),
         object: object.to_owned(),
-        outcome: "ok".to_owned(),
+        outcome: AuditOutcome::Ok.into(),
         request_id: None,
         caller_request_id: None,
         detail: None,
@@ -114,6 +115,36 @@ async fn arguments_are_bound_by_placeholder_number() {
     store.apply(unit).await.unwrap();
     let newest = store.newest_audit_events(&"pr_1".into(), "pr_1", 2).await.unwrap();
     assert_eq!(newest.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["evt_3", "evt_4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_the_audit_log_goes_on_from_its_place_and_reads_words_of_other_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let file = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
+    for (id, action, outcome) in
+        [("evt_1", "session.create", "ok"), ("evt_2", "session.renamed", "Ok"), ("evt_3", "link.end", "Why it ended")]
+    {
+        let sql =
+            "INSERT INTO audit_events (id, at, actor, action, object, outcome) VALUES (?1, 1, 'cli', ?2, 'b', ?3)";
+        file.execute(sql, [id, action, outcome]).unwrap();
+    }
+    let read = async |cursor: &AuditCursor, limit| {
+        let events = store.audit_events_after(cursor, limit).await.unwrap();
+        events.into_iter().map(|event| event.id).collect::<Vec<_>>()
+    };
+    let mut cursor = AuditCursor::default();
+    let events = store.audit_events_after(&cursor, 2).await.unwrap();
+    let words: Vec<_> = events.iter().map(|event| (event.action.as_str(), event.outcome.as_str())).collect();
+    assert_eq!(words, [("session.create", "ok"), ("session.renamed", "Ok")]);
+    let known: Vec<_> = events.iter().map(|event| (event.action.known(), event.outcome.known())).collect();
+    assert_eq!(known, [(Some(AuditAction::SessionCreate), Some(AuditOutcome::Ok)), (None, None)]);
+    cursor.pass(&events[0]);
+    assert_eq!(read(&cursor, 1).await, ["evt_2"]);
+    cursor.pass(&events[1]);
+    assert_eq!(read(&cursor, 10).await, ["evt_3"]);
+    assert_eq!(read(&AuditCursor::at("evt_2").until("evt_3"), 10).await, ["evt_2"]);
+    assert_eq!(read(&AuditCursor::at("evt_4"), 10).await, [""; 0]);
 }
 
 #[test]

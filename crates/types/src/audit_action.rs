@@ -1,7 +1,7 @@
 //! What an audit event records: the action, and how it ended.
 
 use crate::words::words;
-use crate::{Reason, ReasonCode};
+use crate::{Reason, ReasonCode, Stored};
 
 words! {
     /// An action of the audit log, as `noun.verb`.
@@ -150,11 +150,11 @@ pub enum AuditResult<'a> {
 }
 
 impl AuditResult<'_> {
-    /// The stored outcome: the word, or the reason's sentence.
-    pub fn text(self) -> String {
+    /// What is stored: the outcome, or the reason's sentence.
+    pub fn stored(self) -> Stored<AuditOutcome> {
         match self {
-            Self::Outcome(outcome) => outcome.as_str().to_owned(),
-            Self::Reason(reason) => reason.to_string(),
+            Self::Outcome(outcome) => outcome.into(),
+            Self::Reason(reason) => AuditOutcome::read(reason.to_string()),
         }
     }
 
@@ -191,5 +191,19 @@ mod tests {
         for outcome in AuditOutcome::ALL {
             assert_eq!(AuditOutcome::parse(outcome.as_str()), Some(*outcome));
         }
+    }
+
+    #[test]
+    fn a_stored_word_keeps_its_text_whether_it_is_known_or_not() {
+        for (text, known) in
+            [("refused", Some(AuditOutcome::Refused)), ("Refused", None), (" refused", None), ("", None)]
+        {
+            let stored = AuditOutcome::read(text.to_owned());
+            assert_eq!((stored.as_str(), stored.known()), (text, known));
+        }
+        let mismatch = Reason::new(ReasonCode::ContextMismatch);
+        assert_eq!(AuditResult::from(&mismatch).stored().as_str(), "context_mismatch");
+        let interrupted = Reason::new(ReasonCode::RefreshInterrupted);
+        assert_eq!(AuditResult::from(&interrupted).stored(), Stored::Other(interrupted.to_string()));
     }
 }

@@ -15,3 +15,4 @@ pub use link_outcome::LinkOutcome;
 pub use reason::{Reason, ReasonCode};
 pub use scheme::{Scheme, UnknownScheme};
 pub use timestamp::Timestamp;
+pub use words::Stored;

@@ -32,7 +32,7 @@ impl Events {
         text(&mut bytes, Some(&event.id));
         text(&mut bytes, event.project_id.as_deref());
         number(&mut bytes, event.at.as_millis());
-        for part in [&event.actor, &event.action, &event.object, &event.outcome] {
+        for part in [event.actor.as_str(), event.action.as_str(), event.object.as_str(), event.outcome.as_str()] {
             text(&mut bytes, Some(part));
         }
         for part in [&event.request_id, &event.caller_request_id, &event.detail] {

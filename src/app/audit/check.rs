@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use serde::Serialize;
+use switchboard_store::audit::AuditCursor;
 use switchboard_store::audit_segments::Segment;
 use switchboard_types::{ProjectId, Timestamp};
 use switchboard_vault::MacError;
@@ -210,7 +211,7 @@ impl AuditLog {
         if self.core.store.is_dropping_audit_events().await? {
             return Ok(());
         }
-        let left = self.core.store.audit_events_between("", &segment.until_id, 1).await?;
+        let left = self.core.store.audit_events_after(&AuditCursor::default().until(&segment.until_id), 1).await?;
         if !left.is_empty() {
             let message = format!("there are events in the range that was dropped with segment {}", segment.number);
             report.find(Kind::Inserted, Some(segment), message);

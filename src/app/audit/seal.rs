@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use switchboard_store::WriteError;
+use switchboard_store::audit::AuditCursor;
 use switchboard_store::audit_segments::{self, Segment};
 use switchboard_types::ProjectId;
 
@@ -138,9 +139,9 @@ impl AuditLog {
     /// Hashes the events of a range, per project.
     pub(super) async fn hash_events(&self, from: &str, until: &str) -> Result<BTreeMap<Option<ProjectId>, Events>> {
         let mut hashed: BTreeMap<Option<ProjectId>, Events> = BTreeMap::new();
-        let mut next = from.to_owned();
+        let mut cursor = AuditCursor::at(from).until(until);
         loop {
-            let page = self.core.store.audit_events_between(&next, until, PAGE).await?;
+            let page = self.core.store.audit_events_after(&cursor, PAGE).await?;
             for event in &page {
                 if let Some(events) = hashed.get_mut(&event.project_id) {
                     events.add(event);
@@ -149,8 +150,7 @@ impl AuditLog {
                 }
             }
             let Some(last) = page.last().filter(|_| i64::try_from(page.len()) == Ok(PAGE)) else { return Ok(hashed) };
-            // The smallest text greater than the last id.
-            next = format!("{}\0", last.id);
+            cursor.pass(last);
             tokio::task::yield_now().await;
         }
     }

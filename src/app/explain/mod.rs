@@ -233,7 +233,9 @@ impl Explanations {
         let of_config = self.core.store.newest_audit_events(project, &account.auth_config_id, MAX_EVENTS).await?;
         let is_truncated = i64::try_from(own.len()).is_ok_and(|count| count >= MAX_EVENTS);
         let since = |at: Timestamp| at >= account.created_at;
-        let of_config = of_config.into_iter().filter(|event| since(event.at) && event.action != "auth_config.create");
+        let of_config = of_config
+            .into_iter()
+            .filter(|event| since(event.at) && event.action.known() != Some(AuditAction::AuthConfigCreate));
         let mut events: Vec<Event> = own.into_iter().chain(of_config).map(Event::new).collect();
         events.sort_by(|one, other| one.order().cmp(&other.order()));
         Ok((events, is_truncated))

@@ -32,22 +32,22 @@ impl Event {
 
     /// The action; none for an action of a later version.
     pub fn action(&self) -> Option<AuditAction> {
-        AuditAction::parse(&self.audit.action)
+        self.audit.action.known()
     }
 
     /// Whether this is the action.
     pub fn is(&self, action: AuditAction) -> bool {
-        self.audit.action == action.as_str()
+        self.action() == Some(action)
     }
 
     /// The outcome; none if it is the sentence of a reason.
     pub fn outcome(&self) -> Option<AuditOutcome> {
-        AuditOutcome::parse(&self.audit.outcome)
+        self.audit.outcome.known()
     }
 
     /// Whether its stored outcome is this text.
     pub fn has_outcome(&self, text: &str) -> bool {
-        self.audit.outcome == text
+        self.audit.outcome.as_str() == text
     }
 
     /// Why the account or link ended, or the attempt failed; none for other actions.
@@ -55,8 +55,8 @@ impl Event {
         matches!(self.action(), Some(LinkEnd | LinkFail | AccountExpire)).then(|| {
             let code = self.facts.reason.as_deref().and_then(ReasonCode::parse);
             code.map_or_else(
-                || Reason::from_sentence(&self.audit.outcome),
-                |code| Reason::of_sentence(code, &self.audit.outcome),
+                || Reason::from_sentence(self.audit.outcome.as_str()),
+                |code| Reason::of_sentence(code, self.audit.outcome.as_str()),
             )
         })
     }
@@ -173,7 +173,7 @@ fn describe(event: &Event, toolkit: &str) -> (String, Ended, String) {
     let Some(action) = event.action() else {
         // An event of a later version.
         let ended = if event.outcome() == Some(AuditOutcome::Ok) { Ok } else { Failed };
-        let action = &event.audit.action;
+        let action = event.audit.action.as_str();
         return (action.replace('.', "_"), ended, capital(&action.replace(['.', '_'], " ")));
     };
     let reason = event.reason().map(|reason| reason.code());
@@ -325,9 +325,9 @@ mod tests {
             project_id: None,
             at: Timestamp::from_millis(at),
             actor: "link:lt_1".to_owned(),
-            action: action.to_owned(),
+            action: AuditAction::read(action.to_owned()),
             object: "ca_1".to_owned(),
-            outcome: outcome.to_owned(),
+            outcome: AuditOutcome::read(outcome.to_owned()),
             request_id: None,
             caller_request_id: None,
             detail: detail.map(ToOwned::to_owned),
