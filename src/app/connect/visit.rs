@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchboard_catalog::{Field, Scheme, Toolkit};
-use switchboard_store::accounts::{AccountRow, AccountStatus, ConnectingAccount};
+use switchboard_store::accounts::{AccountRow, ConnectingAccount};
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
@@ -292,12 +292,8 @@ impl Connector {
             return Some(Ending::Expired);
         }
         let is_open = match link.purpose {
-            LinkPurpose::Connect => {
-                matches!(account.status, AccountStatus::Initializing | AccountStatus::Initiated)
-            }
-            LinkPurpose::Reconnect => {
-                matches!(account.status, AccountStatus::Active | AccountStatus::Inactive | AccountStatus::Expired)
-            }
+            LinkPurpose::Connect => account.status.is_connecting(),
+            LinkPurpose::Reconnect => account.status.is_reconnectable(),
         };
         (!is_open).then_some(Ending::Used)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use switchboard_catalog::{Scheme, Toolkit};
-use switchboard_store::accounts::{self, AccountRow};
+use switchboard_store::accounts::AccountRow;
 use switchboard_store::{Unit, WriteError};
 use switchboard_types::{AuditAction, ReasonCode};
 use switchboard_vault::Secrets;
@@ -85,9 +85,13 @@ impl Executor {
         }
         let (project, id, now) = (&account.project_id, &account.id, self.core.now());
         let reason = ReasonCode::TokenRevoked.into();
-        let unit = Unit::new()
-            .with(accounts::expire_refreshed(project, id, account.refresh_fence, &reason, now))
-            .with(self.core.audit(&Actor::system(project), AuditAction::AccountExpire, id, &reason, None));
+        let unit = Unit::new().with(account.expire(account.refresh_fence, &reason, now)).with(self.core.audit(
+            &Actor::system(project),
+            AuditAction::AccountExpire,
+            id,
+            &reason,
+            None,
+        ));
         match self.core.store.apply(unit).await {
             // The account was changed concurrently. The 401 of this call is returned.
             Err(WriteError::Refused(_)) => Ok(()),

@@ -125,8 +125,7 @@ impl Links {
         let usable = self.usable_auth_config(actor, &row.auth_config_id).await?;
         usable.check_scheme(&patch.scheme, "connection.state")?;
         let is_editable = matches!(usable.scheme, Scheme::ApiKey | Scheme::BearerToken | Scheme::Basic);
-        let has_credential =
-            matches!(row.status, AccountStatus::Active | AccountStatus::Inactive | AccountStatus::Expired);
+        let has_credential = row.status.is_reconnectable();
         if !is_editable || !has_credential {
             let reason = if is_editable {
                 format!("Connected account {} is in {} state and has no credential", row.id, row.status.as_str())

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use switchboard_catalog::{Scheme, Toolkit};
-use switchboard_store::accounts::{self, AccountRow, AccountStatus};
+use switchboard_store::accounts::{self, AccountRow, AccountStatus, Relink};
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome};
@@ -125,7 +125,7 @@ impl Links {
         .to_text();
         let (project, id) = (&actor.project_id, &account.id);
         let (token, link_id) = self.mint_link();
-        let is_working = account.status == AccountStatus::Active;
+        let Relink { purpose, status, statement } = account.relink(&link_id, now);
         let link = NewLink {
             id: &link_id,
             project_id: project,
@@ -134,7 +134,7 @@ impl Links {
             token_hash: token.digest(),
             callback_url: callback,
             choice: LinkChoice::None,
-            purpose: if is_working { LinkPurpose::Reconnect } else { LinkPurpose::Connect },
+            purpose,
             prefill_sealed: None,
             expected: expected.as_deref(),
             created_at: now,
@@ -143,17 +143,13 @@ impl Links {
         let facts = Facts {
             auth_config_id: Some(account.auth_config_id.clone()),
             link_expires_at: Some(link.expires_at),
-            is_reconnect: is_working,
+            is_reconnect: purpose == LinkPurpose::Reconnect,
             ..Facts::of_link(&link_id)
         };
         let unit = Unit::new()
             .with(accounts::lock_for_link(project, id))
             .and(links::end_of_account(project, id, LinkOutcome::Replaced, now))
-            .with(if is_working {
-                accounts::relink(project, id, &link_id)
-            } else {
-                accounts::restart(project, id, &link_id, now)
-            })
+            .with(statement)
             .with(links::insert(&link))
             .with(self.core.audit(actor, AuditAction::LinkCreate, id, AuditOutcome::Ok, Some(&facts.to_value())));
         match self.core.store.apply(unit).await {
@@ -163,11 +159,7 @@ impl Links {
             }
             Err(error) => return Err(error.into()),
         }
-        Ok(RefreshResult {
-            id: id.clone(),
-            status: if is_working { AccountStatus::Active } else { AccountStatus::Initiated },
-            redirect_url: Some(self.link_url(None, &token)),
-        })
+        Ok(RefreshResult { id: id.clone(), status, redirect_url: Some(self.link_url(None, &token)) })
     }
 }
 

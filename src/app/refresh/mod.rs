@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_catalog::Toolkit;
-use switchboard_store::accounts::{self, AccountRow, AccountStatus};
+use switchboard_store::accounts::{AccountRow, AccountStatus};
 use switchboard_store::{Unit, WriteError};
 use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, ReasonCode, Timestamp};
 use switchboard_vault::Secrets;
@@ -217,20 +217,12 @@ impl Refresher {
             return Ok(Outcome::Later(provider_down(wait)));
         }
         let now = self.core.now();
-        let lease = accounts::lease(
-            &account.project_id,
-            &account.id,
-            account.credential_version,
-            account.refresh_fence,
-            now,
-            now + LEASE,
-        );
+        let (lease, fence) = account.lease(now, now + LEASE);
         match self.core.store.apply(Unit::new().with(lease)).await {
             Ok(_) => {}
             Err(WriteError::Refused(_)) => return Ok(Outcome::LostRace),
             Err(error) => return Err(error.into()),
         }
-        let fence = account.refresh_fence.next();
         let (Some(renewal), Some(endpoint)) = (renewal, endpoint) else {
             return self.expire(account, fence, ReasonCode::TokenExpired, None).await;
         };

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use switchboard_store::accounts::{self, AccountRow, RefreshFailure, Refreshed};
+use switchboard_store::accounts::{AccountRow, RefreshFailure, Refreshed};
 use switchboard_store::{Unit, WriteError};
 use switchboard_types::{AuditAction, AuditOutcome, Fence, Reason, ReasonCode};
 
@@ -84,9 +84,13 @@ impl Refresher {
         self.core.metrics.refresh("expired");
         let actor = Actor::system(&account.project_id);
         let (reason, detail) = (Reason::new(code), failure.map(|failure| failure.facts().to_value()));
-        let mut unit = Unit::new()
-            .with(accounts::expire_refreshed(&account.project_id, &account.id, fence, &reason, self.core.now()))
-            .with(self.core.audit(&actor, AuditAction::AccountExpire, &account.id, &reason, detail.as_ref()));
+        let mut unit = Unit::new().with(account.expire(fence, &reason, self.core.now())).with(self.core.audit(
+            &actor,
+            AuditAction::AccountExpire,
+            &account.id,
+            &reason,
+            detail.as_ref(),
+        ));
         if let Some(kept) = self.credentials.keep_unread(account, failure.and_then(Failure::unread)) {
             unit.extend(kept);
         }
@@ -115,7 +119,7 @@ impl Refresher {
         let outcome = if how.lost { AuditOutcome::AnswerLost } else { AuditOutcome::Failed };
         let detail = Facts { next_try_ms: Some(millis(pause)), ..failure.facts() }.to_value();
         let actor = Actor::system(&account.project_id);
-        let mut unit = Unit::new().with(accounts::clear_lease(&account.project_id, &account.id, fence, lost));
+        let mut unit = Unit::new().with(account.clear_lease(fence, lost));
         if let Some(kept) = self.credentials.keep_unread(account, failure.unread()) {
             unit.extend(kept);
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use switchboard_catalog::Toolkit;
 use switchboard_store::Unit;
-use switchboard_store::accounts::{self, AccountRow};
+use switchboard_store::accounts::AccountRow;
 use switchboard_types::AccountId;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -201,9 +201,7 @@ impl Refresher {
             None => false,
         };
         let due_at = can_renew.then(|| now + self.provider_pause(account).unwrap_or(RESCHEDULE_DELAY));
-        let (project, id, version) = (&account.project_id, &account.id, account.credential_version);
-        let reschedule = accounts::reschedule_refresh(project, id, version, due_at, now);
-        self.core.store.apply(Unit::new().with(reschedule)).await?;
+        self.core.store.apply(Unit::new().with(account.reschedule_refresh(due_at, now))).await?;
         Ok(())
     }
 }

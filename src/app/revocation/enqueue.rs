@@ -91,7 +91,7 @@ impl Revocations {
             let detail = job.as_ref().map(|job| json!({ "revoke_job_id": job }));
             let now = self.core.now();
             let mut unit = Unit::new()
-                .with(accounts::delete_version(project, id, account.credential_version, now))
+                .with(account.delete(now))
                 .and(links::end_of_account(project, id, LinkOutcome::Deleted, now))
                 .with(unread_answers::delete_of_account(project, id))
                 .with(self.core.audit(actor, AuditAction::AccountDelete, id, AuditOutcome::Ok, detail.as_ref()));
@@ -288,13 +288,12 @@ impl Revocations {
                 read = self.core.store.auth_config(project, &account.auth_config_id).await?;
                 read.as_ref()
             };
-            let (id, version, now) = (&account.id, account.credential_version, self.core.now());
+            let (id, now) = (&account.id, self.core.now());
             let (end_account, action) = match end_state {
-                EndState::Deleted => (accounts::delete_version(project, id, version, now), AuditAction::AccountDelete),
-                EndState::Revoked => (
-                    accounts::revoke_version(project, id, version, &ReasonCode::RevokedByOperator.into(), now),
-                    AuditAction::AccountRevoke,
-                ),
+                EndState::Deleted => (account.delete(now), AuditAction::AccountDelete),
+                EndState::Revoked => {
+                    (account.revoke(&ReasonCode::RevokedByOperator.into(), now), AuditAction::AccountRevoke)
+                }
             };
             unit.push(end_account);
             if end_state == EndState::Deleted {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use switchboard_store::accounts::{self, AccountRow, AccountStatus};
+use switchboard_store::accounts::{AccountRow, AccountStatus};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, ReasonCode};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, Fence, ReasonCode};
 
 use super::attempt::{AttemptStatus, Task};
 use super::sharing::SharedTokens;
@@ -68,10 +68,10 @@ impl Revocations {
                     .find_shared_tokens(oauth, &params, &client_id, (id, id), |name| material.get(name).is_some())
                     .await?;
             }
-            if !self.acquire_lease(&account).await? {
+            let Some(fence) = self.acquire_lease(&account).await? else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
-            }
+            };
             let is_managed = config.as_ref().is_some_and(uses_managed_client);
             let toolkit = account.toolkit.as_str();
             let scheme = account.scheme;
@@ -93,15 +93,13 @@ impl Revocations {
                 Err(_) => (Code::UpstreamUnreachable, "The provider did not answer in time".to_owned()),
             };
             tracing::warn!(account.id = %id, toolkit = %account.toolkit, "revocation failed");
-            let unit = Unit::new()
-                .with(accounts::release_revocation_lease(&account.project_id, id, account.refresh_fence.next()))
-                .with(self.core.audit(
-                    actor,
-                    AuditAction::AccountRevoke,
-                    id,
-                    AuditOutcome::Failed,
-                    Some(&json!({ "detail": detail })),
-                ));
+            let unit = Unit::new().with(account.release_revocation_lease(fence)).with(self.core.audit(
+                actor,
+                AuditAction::AccountRevoke,
+                id,
+                AuditOutcome::Failed,
+                Some(&json!({ "detail": detail })),
+            ));
             self.core.store.apply(unit).await?;
             return Err(match code {
                 Code::AccountBadRequest => not_revocable(detail),
@@ -111,17 +109,16 @@ impl Revocations {
         Err(still_refreshing())
     }
 
-    /// Acquires the lease that excludes refreshes. False if it is taken.
-    async fn acquire_lease(&self, account: &AccountRow) -> Result<bool> {
+    /// Acquires the lease that excludes refreshes. None if it is taken.
+    async fn acquire_lease(&self, account: &AccountRow) -> Result<Option<Fence>> {
         let now = self.core.now();
         if is_leased(account, now) {
-            return Ok(false);
+            return Ok(None);
         }
-        let (version, fence) = (account.credential_version, account.refresh_fence);
-        let lease = accounts::lease_for_revocation(&account.project_id, &account.id, version, fence, now, now + LEASE);
+        let (lease, fence) = account.lease_for_revocation(now, now + LEASE);
         match self.core.store.apply(Unit::new().with(lease)).await {
-            Ok(_) => Ok(true),
-            Err(WriteError::Refused(_)) => Ok(false),
+            Ok(_) => Ok(Some(fence)),
+            Err(WriteError::Refused(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -139,13 +136,7 @@ impl Revocations {
             detail["detail"] = kept_detail.into();
         }
         let unit = Unit::new()
-            .with(accounts::revoke_version(
-                project,
-                id,
-                account.credential_version,
-                &ReasonCode::RevokedByRequest.into(),
-                self.core.now(),
-            ))
+            .with(account.revoke(&ReasonCode::RevokedByRequest.into(), self.core.now()))
             .with(self.core.audit(actor, AuditAction::AccountRevoke, id, AuditOutcome::Ok, Some(&detail)));
         match self.spool.apply_with_retry(unit).await {
             Ok(()) => Ok(tokens),

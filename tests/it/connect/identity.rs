@@ -124,13 +124,8 @@ async fn a_connection_changes_its_account_only_if_that_is_allowed() {
     let path = format!("/connected_accounts/{account}");
     let expire = async || {
         let row = server.app.core.store.account(&server.project_id, &account.into()).await.unwrap().unwrap();
-        let statement = switchboard_store::accounts::expire_refreshed(
-            &server.project_id,
-            &account.into(),
-            row.refresh_fence,
-            &switchboard_types::ReasonCode::GrantEnded.into(),
-            server.app.core.now(),
-        );
+        let reason = switchboard_types::ReasonCode::GrantEnded.into();
+        let statement = row.expire(row.refresh_fence, &reason, server.app.core.now());
         server.app.core.store.apply(switchboard_store::Unit::new().with(statement)).await.unwrap();
     };
     expire().await;

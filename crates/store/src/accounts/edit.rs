@@ -3,7 +3,8 @@
 
 use switchboard_types::{AccountId, CredentialVersion, LinkId, ProjectId, Reason, Timestamp};
 
-use super::Activation;
+use super::{AccountRow, AccountStatus, Activation};
+use crate::links::LinkPurpose;
 use crate::{Refusal, Statement, Value};
 
 /// Changes to an account. `None` leaves a value unchanged.
@@ -107,27 +108,6 @@ pub fn enable(project: &ProjectId, id: &AccountId, now: Timestamp) -> Statement 
     )
 }
 
-/// Restarts connecting an account without a credential, with another link.
-pub fn restart(project: &ProjectId, id: &AccountId, link: &LinkId, now: Timestamp) -> Statement {
-    Statement::one(
-        Refusal::AccountChanged,
-        "UPDATE connected_accounts SET status = 'INITIATED', status_reason = NULL, link_id = $3, updated_at = $4
-         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL
-           AND status IN ('INITIALIZING', 'INITIATED', 'FAILED', 'EXPIRED', 'REVOKED')",
-        vec![project.into(), id.into(), link.into(), now.into()],
-    )
-}
-
-/// Gives a working account a link for a new credential. The account itself does not change.
-pub fn relink(project: &ProjectId, id: &AccountId, link: &LinkId) -> Statement {
-    Statement::one(
-        Refusal::AccountChanged,
-        "UPDATE connected_accounts SET link_id = $3
-         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('ACTIVE', 'INACTIVE', 'EXPIRED')",
-        vec![project.into(), id.into(), link.into()],
-    )
-}
-
 /// Stores a new credential for an account that already had one. A refresh of the old credential loses the
 /// fence.
 pub fn reconnect(project: &ProjectId, id: &AccountId, activation: Activation) -> Statement {
@@ -151,4 +131,37 @@ pub fn reconnect(project: &ProjectId, id: &AccountId, activation: Activation) ->
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('ACTIVE', 'INACTIVE', 'EXPIRED')",
         args,
     )
+}
+
+/// The link that an account gets to be connected again, and what becomes of the account meanwhile.
+#[derive(Debug)]
+pub struct Relink {
+    /// Effect of the link's success.
+    pub purpose: LinkPurpose,
+    /// The status of the account once the statement is applied.
+    pub status: AccountStatus,
+    /// Gives it the link. Refused as `account_changed` if it is not in the state that was read.
+    pub statement: Statement,
+}
+
+impl AccountRow {
+    /// Gives the account a link through which its user connects it again. An ACTIVE account does not change until it
+    /// has its new credential. Any other becomes INITIATED.
+    pub fn relink(&self, link: &LinkId, now: Timestamp) -> Relink {
+        let mut args: Vec<Value> = vec![(&self.project_id).into(), (&self.id).into(), link.into()];
+        if self.status == AccountStatus::Active {
+            let sql = "UPDATE connected_accounts SET link_id = $3
+                 WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL
+                   AND status IN ('ACTIVE', 'INACTIVE', 'EXPIRED')";
+            let statement = Statement::one(Refusal::AccountChanged, sql, args);
+            return Relink { purpose: LinkPurpose::Reconnect, status: self.status, statement };
+        }
+        args.push(now.into());
+        let sql =
+            "UPDATE connected_accounts SET status = 'INITIATED', status_reason = NULL, link_id = $3, updated_at = $4
+             WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL
+               AND status IN ('INITIALIZING', 'INITIATED', 'FAILED', 'EXPIRED', 'REVOKED')";
+        let statement = Statement::one(Refusal::AccountChanged, sql, args);
+        Relink { purpose: LinkPurpose::Connect, status: AccountStatus::Initiated, statement }
+    }
 }

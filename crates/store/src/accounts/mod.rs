@@ -15,13 +15,10 @@ mod shown;
 mod state;
 
 pub use connecting::ConnectingAccount;
-pub use edit::{AliasEdit, CredentialEdit, Edit, disable, edit, enable, reconnect, relink, restart};
+pub use edit::{AliasEdit, CredentialEdit, Edit, Relink, disable, edit, enable, reconnect};
 pub use list::{AccountFilter, AccountOrder, AccountTypeFilter};
 pub use read::CredentialFilter;
-pub use refresh::{
-    RefreshFailure, Refreshed, clear_lease, expire_refreshed, lease, reschedule_refresh, store_refreshed,
-};
-pub use revoke::{delete_version, lease_for_revocation, release_revocation_lease, revoke_version};
+pub use refresh::{RefreshFailure, Refreshed, store_refreshed};
 pub use shown::AccountQuery;
 pub use state::{
     Activation, DELETE_BATCH, NewAccount, activate, delete, delete_batch_of_auth_config, delete_of_auth_config,
@@ -72,6 +69,16 @@ impl AccountStatus {
     /// Parses the name in the API contract.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether its link may still connect it for the first time.
+    pub fn is_connecting(self) -> bool {
+        matches!(self, Self::Initializing | Self::Initiated)
+    }
+
+    /// Whether it has been connected and can get another credential in place of its own, which may have expired.
+    pub fn is_reconnectable(self) -> bool {
+        matches!(self, Self::Active | Self::Inactive | Self::Expired)
     }
 }
 
