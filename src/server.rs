@@ -97,7 +97,11 @@ impl Default for Environment {
 
 /// Opens the database, the master key, the toolkits.
 pub async fn open(config: Config, environment: Environment) -> Result<Arc<App>> {
-    open_by(config, environment, Store::open).await
+    let app = open_by(config, environment, Store::open).await?;
+    if let Some(option) = app.core.store.missing_build_option() {
+        tracing::warn!(option, "SQLite was built without an option for speed; build in the repository to have it");
+    }
+    Ok(app)
 }
 
 /// The same for a command that seals or opens values and may run beside a server: it does not migrate

@@ -88,7 +88,8 @@ struct Shared {
     writer: writer::Writer,
     scans: Scans,
     reads: Arc<ReadCounter>,
-    _checkpointer: checkpoint::Checkpointer,
+    checkpointer: checkpoint::Checkpointer,
+    missing_build_option: Option<&'static str>,
 }
 
 impl Store {
@@ -104,12 +105,15 @@ impl Store {
             return Err(OpenError::Setting { path: shown, setting, found });
         }
         migrate::run(&mut connection).map_err(|source| OpenError::Migration { path: shown.clone(), source })?;
-        let writer = writer::Writer::start(connection)?;
-        let checkpointer = checkpoint::Checkpointer::start(path)?;
         let number = NEXT_STORE.fetch_add(1, Ordering::Relaxed);
         let reads = Arc::new(ReadCounter::default());
         let scans = Scans::start(number, path, Arc::clone(&reads))?;
-        let shared = Shared { number, path: path.to_owned(), writer, scans, reads, _checkpointer: checkpointer };
+        let missing_build_option = missing_build_option(&connection).map_err(engine)?;
+        let (checkpointer, log) = checkpoint::Checkpointer::start(path, scans.holder())?;
+        log.watch(&mut connection).map_err(engine)?;
+        let writer = writer::Writer::start(connection, log)?;
+        let path = path.to_owned();
+        let shared = Shared { number, path, writer, scans, reads, checkpointer, missing_build_option };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -125,6 +129,22 @@ impl Store {
     /// check.
     pub async fn apply(&self, unit: Unit) -> Result<Vec<usize>, WriteError> {
         self.shared.writer.apply(unit).await
+    }
+
+    /// Applies units in one commit, each by itself: one that is refused takes nothing of the others. Returns the
+    /// results in order, each as of [`Store::apply`].
+    pub async fn apply_each(&self, units: Vec<Unit>) -> Vec<Result<Vec<usize>, WriteError>> {
+        self.shared.writer.apply_each(units).await
+    }
+
+    /// An option that SQLite was built without, so that every write takes longer. Nothing else depends on it.
+    pub fn missing_build_option(&self) -> Option<&'static str> {
+        self.shared.missing_build_option
+    }
+
+    /// Commits since the database was opened, by this process.
+    pub fn commits(&self) -> u64 {
+        self.shared.checkpointer.log().commits()
     }
 
     /// Truncates the write-ahead log, so that nothing erased remains in it (R75). For shutdown; takes up to
@@ -215,7 +235,7 @@ fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // Deleted credentials leave no bytes in the file (R75).
     connection.pragma_update(None, "secure_delete", true)?;
-    // Checkpoints run on their own thread: in the writer they would dominate the p99.
+    // `checkpoint.rs` decides when: in the writer they would dominate the p99.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     read_pages(connection)?;
     // Keep statement journals in memory; by default each large group would write a file.
@@ -243,6 +263,14 @@ fn ignored_setting(connection: &Connection) -> rusqlite::Result<Option<(&'static
         }
     }
     Ok(None)
+}
+
+/// The options of `.cargo/config.toml` come together, and SQLite tells of this one.
+fn missing_build_option(connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
+    const OPTION: &str = "DEFAULT_MEMSTATUS=0";
+    let is_there =
+        connection.prepare("SELECT 1 FROM pragma_compile_options WHERE compile_options = ?1")?.exists([OPTION])?;
+    Ok((!is_there).then_some(OPTION))
 }
 
 /// Changes the journal mode. If two processes create the database at the same moment, SQLite does not apply
@@ -297,6 +325,7 @@ mod tests {
         let connection = Connection::open(folder.path().join("test.db")).unwrap();
         configure_writer(&connection).unwrap();
         assert_eq!(ignored_setting(&connection).unwrap(), None);
+        assert_eq!(missing_build_option(&connection).unwrap(), None, "of this repository");
         connection.pragma_update(None, "foreign_keys", false).unwrap();
         assert_eq!(ignored_setting(&connection).unwrap(), Some(("foreign_keys", "0".to_owned())));
         // A database in memory has no write-ahead log.

@@ -54,6 +54,8 @@ struct Queue {
     /// Projects with queued reads, each once, in the order of their turns.
     turns: VecDeque<String>,
     is_closed: bool,
+    /// No read is started.
+    is_held: bool,
 }
 
 #[derive(Default)]
@@ -78,6 +80,11 @@ impl Scans {
         Ok(scans)
     }
 
+    /// For holding back reads.
+    pub(super) fn holder(&self) -> Holder {
+        Holder(Arc::clone(&self.shared))
+    }
+
     /// Queues a read and waits for its result. It is skipped if its caller is gone.
     pub(super) async fn run<T: Send + 'static>(
         &self,
@@ -94,6 +101,29 @@ impl Scans {
         });
         self.shared.push(project, task)?;
         outcome.await.unwrap_or_else(|_| Err(ReadError::Unavailable("the read was aborted".to_owned())))
+    }
+}
+
+/// Holds back reads, so that those that are running end without others beside them.
+#[derive(Debug)]
+pub(super) struct Holder(Arc<Shared>);
+
+impl Holder {
+    /// No read is started until the result is dropped.
+    pub(super) fn hold(&self) -> Held<'_> {
+        self.0.lock().is_held = true;
+        Held(&self.0)
+    }
+}
+
+/// Reads wait while this exists.
+#[derive(Debug)]
+pub(super) struct Held<'a>(&'a Shared);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.lock().is_held = false;
+        self.0.changed.notify_all();
     }
 }
 
@@ -145,7 +175,9 @@ impl Shared {
             if queue.is_closed {
                 return None;
             }
-            if let Some(taken) = queue.take(self.max_concurrent) {
+            if !queue.is_held
+                && let Some(taken) = queue.take(self.max_concurrent)
+            {
                 return Some(taken);
             }
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);

@@ -4,15 +4,16 @@
 //! throughput of one commit per request at 64 callers, and no slower for a single caller. If a unit of the
 //! group is refused, the group runs again with a savepoint around each unit.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, PrepFlags};
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoint::LogWriter;
 use super::file_size;
 use super::plan;
 use crate::unit::{Action, Expect};
@@ -35,31 +36,71 @@ struct Job {
     answer: oneshot::Sender<Outcome>,
 }
 
+/// What is put into the queue.
+enum Message {
+    One(Job),
+    /// These share a commit.
+    Together(Vec<Job>),
+}
+
+impl Message {
+    fn join(self, group: &mut Vec<Job>) {
+        match self {
+            Self::One(job) => group.push(job),
+            Self::Together(jobs) => group.extend(jobs),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Writer {
-    jobs: mpsc::Sender<Job>,
+    queue: mpsc::Sender<Message>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
-        let (jobs, waiting) = mpsc::channel(QUEUE_CAPACITY);
-        thread::Builder::new().name("store-writer".to_owned()).spawn(move || drain(&connection, waiting))?;
-        Ok(Self { jobs })
+    pub(super) fn start(connection: Connection, log: LogWriter) -> std::io::Result<Self> {
+        let (queue, waiting) = mpsc::channel(QUEUE_CAPACITY);
+        thread::Builder::new().name("store-writer".to_owned()).spawn(move || drain(&connection, log, waiting))?;
+        Ok(Self { queue })
     }
 
     pub(super) async fn apply(&self, unit: Unit) -> Outcome {
         let (answer, outcome) = oneshot::channel();
-        if self.jobs.send(Job { unit, answer }).await.is_err() {
-            return Err(WriteError::Unavailable("the writer has stopped".to_owned()));
+        if self.queue.send(Message::One(Job { unit, answer })).await.is_err() {
+            return Err(has_stopped());
         }
-        outcome.await.unwrap_or_else(|_| Err(WriteError::Unavailable("the writer has stopped".to_owned())))
+        outcome.await.unwrap_or_else(|_| Err(has_stopped()))
+    }
+
+    pub(super) async fn apply_each(&self, units: Vec<Unit>) -> Vec<Outcome> {
+        let (mut jobs, mut answers) = (Vec::with_capacity(units.len()), Vec::with_capacity(units.len()));
+        for unit in units {
+            let (answer, outcome) = oneshot::channel();
+            jobs.push(Job { unit, answer });
+            answers.push(outcome);
+        }
+        if jobs.is_empty() {
+            return Vec::new();
+        }
+        // If the writer has stopped, the jobs are dropped, and with them the senders of the answers.
+        let _ = self.queue.send(Message::Together(jobs)).await;
+        let mut outcomes = Vec::with_capacity(answers.len());
+        for answer in answers {
+            outcomes.push(answer.await.unwrap_or_else(|_| Err(has_stopped())));
+        }
+        outcomes
     }
 }
 
-fn drain(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
+fn has_stopped() -> WriteError {
+    WriteError::Unavailable("the writer has stopped".to_owned())
+}
+
+fn drain(connection: &Connection, mut log: LogWriter, mut waiting: mpsc::Receiver<Message>) {
+    let mut statements = Statements::new(connection);
     let mut group = Vec::with_capacity(MAX_GROUP);
     while let Some(first) = waiting.blocking_recv() {
-        group.push(first);
+        first.join(&mut group);
         take_waiting(&mut waiting, &mut group);
         if group.len() >= YIELD_THRESHOLD {
             for _ in 0..YIELDS {
@@ -67,27 +108,29 @@ fn drain(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
             }
             take_waiting(&mut waiting, &mut group);
         }
-        let committed = catch_unwind(AssertUnwindSafe(|| commit_group(connection, &mut group)));
+        let committed = catch_unwind(AssertUnwindSafe(|| commit_group(&mut statements, &mut group)));
         if committed.is_err() {
             // Dropping the group tells the waiting callers that there is no result.
             group.clear();
-            let _ = catch_unwind(AssertUnwindSafe(|| roll_back(connection)));
+            let _ = catch_unwind(AssertUnwindSafe(|| roll_back(&mut statements)));
         }
+        log.after_group(connection);
     }
 }
 
-fn take_waiting(waiting: &mut mpsc::Receiver<Job>, group: &mut Vec<Job>) {
+/// Takes what is waiting. The last message may take the group beyond [`MAX_GROUP`].
+fn take_waiting(waiting: &mut mpsc::Receiver<Message>, group: &mut Vec<Job>) {
     while group.len() < MAX_GROUP
-        && let Ok(job) = waiting.try_recv()
+        && let Ok(message) = waiting.try_recv()
     {
-        group.push(job);
+        message.join(group);
     }
 }
 
-fn commit_group(connection: &Connection, group: &mut Vec<Job>) {
-    let outcomes = match run_without_savepoints(connection, group) {
+fn commit_group(statements: &mut Statements<'_>, group: &mut Vec<Job>) {
+    let outcomes = match run_without_savepoints(statements, group) {
         Ok(Some(outcomes)) => Ok(outcomes),
-        Ok(None) => run_with_savepoints(connection, group),
+        Ok(None) => run_with_savepoints(statements, group),
         Err(error) => Err(error),
     };
     match outcomes {
@@ -98,7 +141,7 @@ fn commit_group(connection: &Connection, group: &mut Vec<Job>) {
             }
         }
         Err(error) => {
-            roll_back(connection);
+            roll_back(statements);
             answer_all(group, &error);
         }
     }
@@ -106,46 +149,46 @@ fn commit_group(connection: &Connection, group: &mut Vec<Job>) {
 
 /// The common case, without a refused unit: one transaction and no savepoints. `None` means that a unit was
 /// refused and nothing was written.
-fn run_without_savepoints(connection: &Connection, group: &[Job]) -> Result<Option<Vec<Outcome>>, WriteError> {
-    begin(connection)?;
+fn run_without_savepoints(statements: &mut Statements<'_>, group: &[Job]) -> Result<Option<Vec<Outcome>>, WriteError> {
+    begin(statements)?;
     let mut outcomes = Vec::with_capacity(group.len());
     for job in group {
-        let outcome = run_statements(connection, &job.unit);
-        check_open(connection, &outcome)?;
+        let outcome = run_statements(statements, &job.unit);
+        check_open(statements.connection, &outcome)?;
         if outcome.is_err() {
-            run(connection, "ROLLBACK")?;
+            statements.run("ROLLBACK")?;
             return Ok(if group.len() == 1 { Some(vec![outcome]) } else { None });
         }
         outcomes.push(outcome);
     }
-    run(connection, "COMMIT")?;
+    statements.run("COMMIT")?;
     Ok(Some(outcomes))
 }
 
 /// Runs the group again with a savepoint per unit, so that a refused unit does not affect the others.
-fn run_with_savepoints(connection: &Connection, group: &[Job]) -> Result<Vec<Outcome>, WriteError> {
-    begin(connection)?;
+fn run_with_savepoints(statements: &mut Statements<'_>, group: &[Job]) -> Result<Vec<Outcome>, WriteError> {
+    begin(statements)?;
     let mut outcomes = Vec::with_capacity(group.len());
     for job in group {
-        run(connection, "SAVEPOINT unit")?;
-        let outcome = run_statements(connection, &job.unit);
-        check_open(connection, &outcome)?;
+        statements.run("SAVEPOINT unit")?;
+        let outcome = run_statements(statements, &job.unit);
+        check_open(statements.connection, &outcome)?;
         if outcome.is_err() {
-            run(connection, "ROLLBACK TO unit")?;
+            statements.run("ROLLBACK TO unit")?;
         }
-        run(connection, "RELEASE unit")?;
+        statements.run("RELEASE unit")?;
         outcomes.push(outcome);
     }
-    run(connection, "COMMIT")?;
+    statements.run("COMMIT")?;
     Ok(outcomes)
 }
 
-fn begin(connection: &Connection) -> Result<(), WriteError> {
-    if !connection.is_autocommit() {
+fn begin(statements: &mut Statements<'_>) -> Result<(), WriteError> {
+    if !statements.connection.is_autocommit() {
         // Also removes a transaction left by a group whose ROLLBACK failed.
-        run(connection, "ROLLBACK")?;
+        statements.run("ROLLBACK")?;
     }
-    run(connection, "BEGIN IMMEDIATE")
+    statements.run("BEGIN IMMEDIATE")
 }
 
 /// On a full disk or an I/O error, SQLite rolls back the transaction by itself. Then nothing of the group may
@@ -160,21 +203,16 @@ fn check_open(connection: &Connection, outcome: &Outcome) -> Result<(), WriteErr
     })
 }
 
-fn run(connection: &Connection, sql: &'static str) -> Result<(), WriteError> {
-    let done = connection.prepare_cached(sql).and_then(|mut prepared| prepared.raw_execute());
-    done.map(drop).map_err(|error| write_error(connection, &error))
-}
-
 /// Rolls back the group's transaction; nothing of it was acknowledged.
-fn roll_back(connection: &Connection) {
-    if !connection.is_autocommit()
-        && let Err(error) = run(connection, "ROLLBACK")
+fn roll_back(statements: &mut Statements<'_>) {
+    if !statements.connection.is_autocommit()
+        && let Err(error) = statements.run("ROLLBACK")
     {
         tracing::error!(error = %error, "the database refuses a rollback; the next group tries again");
     }
 }
 
-fn run_statements(connection: &Connection, unit: &Unit) -> Outcome {
+fn run_statements(statements: &mut Statements<'_>, unit: &Unit) -> Outcome {
     guard::check(unit).map_err(WriteError::Unavailable)?;
     let mut changed = Vec::with_capacity(unit.statements.len());
     for statement in &unit.statements {
@@ -183,34 +221,75 @@ fn run_statements(connection: &Connection, unit: &Unit) -> Outcome {
             changed.push(0);
             continue;
         }
-        plan::check(connection, statement.sql).map_err(WriteError::Unavailable)?;
-        let result = execute(connection, statement);
+        plan::check(statements.connection, statement.sql).map_err(WriteError::Unavailable)?;
+        let result = statements.execute(statement);
         let rows = match (result, statement.expect) {
             (Ok(rows), Expect::Any) | (Ok(rows @ 1), Expect::One { .. }) => rows,
             (Ok(_), Expect::One { rows, .. }) => return Err(WriteError::Refused(rows)),
             (Err(error), Expect::One { constraint, .. }) if is_constraint(&error) => {
                 return Err(WriteError::Refused(constraint));
             }
-            (Err(error), _) => return Err(write_error(connection, &error)),
+            (Err(error), _) => return Err(write_error(statements.connection, &error)),
         };
         changed.push(if statement.action == Action::Write { rows } else { 0 });
     }
     Ok(changed)
 }
 
-/// Runs a statement. Returns the number of rows that it changed, or that a lock or check found.
-fn execute(connection: &Connection, statement: &Statement) -> rusqlite::Result<usize> {
-    let mut prepared = connection.prepare_cached(statement.sql)?;
-    bind_static(&mut prepared, statement.sql, &statement.args)?;
-    if statement.action == Action::Write {
-        return prepared.raw_execute();
+/// The writer's prepared statements. All texts are static, so that their number is limited, and each is found by its
+/// address: hashing the texts took longer than binding.
+struct Statements<'c> {
+    connection: &'c Connection,
+    /// By address and length of the text.
+    prepared: HashMap<(usize, usize), Prepared<'c>>,
+}
+
+struct Prepared<'c> {
+    statement: rusqlite::Statement<'c>,
+    /// As of [`placeholders`].
+    placeholders: Vec<Option<usize>>,
+}
+
+impl<'c> Statements<'c> {
+    fn new(connection: &'c Connection) -> Self {
+        Self { connection, prepared: HashMap::new() }
     }
-    let mut found = 0;
-    let mut rows = prepared.raw_query();
-    while rows.next()?.is_some() {
-        found += 1;
+
+    fn get(&mut self, sql: &'static str) -> rusqlite::Result<&mut Prepared<'c>> {
+        Ok(match self.prepared.entry((sql.as_ptr().addr(), sql.len())) {
+            Entry::Occupied(found) => found.into_mut(),
+            Entry::Vacant(vacant) => {
+                let statement = self.connection.prepare_with_flags(sql, PrepFlags::SQLITE_PREPARE_PERSISTENT)?;
+                let placeholders = placeholders(&statement);
+                vacant.insert(Prepared { statement, placeholders })
+            }
+        })
     }
-    Ok(found)
+
+    /// Runs a statement without arguments and rows.
+    fn run(&mut self, sql: &'static str) -> Result<(), WriteError> {
+        let done = self.get(sql).and_then(|prepared| prepared.statement.raw_execute());
+        done.map(drop).map_err(|error| write_error(self.connection, &error))
+    }
+
+    /// Runs a statement. Returns the number of rows that it changed, or that a lock or check found.
+    fn execute(&mut self, statement: &Statement) -> rusqlite::Result<usize> {
+        let Prepared { statement: prepared, placeholders } = self.get(statement.sql)?;
+        let done = bind_at(prepared, placeholders, &statement.args).and_then(|()| {
+            if statement.action == Action::Write {
+                return prepared.raw_execute();
+            }
+            let mut found = 0;
+            let mut rows = prepared.raw_query();
+            while rows.next()?.is_some() {
+                found += 1;
+            }
+            Ok(found)
+        });
+        // Nothing that was bound stays in memory.
+        prepared.clear_bindings();
+        done
+    }
 }
 
 fn answer_all(group: &mut Vec<Job>, error: &WriteError) {
@@ -241,20 +320,6 @@ pub(super) fn bind(statement: &mut rusqlite::Statement<'_>, args: &[Value]) -> r
     let placeholders = placeholders(statement);
     bind_at(statement, &placeholders, args)
 }
-
-/// The same for a static statement, whose placeholders are parsed once.
-fn bind_static(statement: &mut rusqlite::Statement<'_>, sql: &'static str, args: &[Value]) -> rusqlite::Result<()> {
-    thread_local! {
-        static PLACEHOLDERS: RefCell<PlaceholderCache> = RefCell::default();
-    }
-    PLACEHOLDERS.with_borrow_mut(|cache| {
-        let placeholders = cache.entry((sql.as_ptr().addr(), sql.len())).or_insert_with(|| placeholders(statement));
-        bind_at(statement, placeholders, args)
-    })
-}
-
-/// Results of [`placeholders`], by address and length of the statement text.
-type PlaceholderCache = HashMap<(usize, usize), Vec<Option<usize>>>;
 
 /// The argument number of each parameter of a statement.
 fn placeholders(statement: &rusqlite::Statement<'_>) -> Vec<Option<usize>> {
