@@ -66,8 +66,12 @@ impl Kind {
 
     /// A new id. The time is in milliseconds.
     pub fn mint(self, now: Timestamp, entropy: &dyn Entropy) -> String {
-        let time = base62_number(u64::try_from(now.as_millis()).unwrap_or(0), TIME);
-        format!("{}{time}{}", self.prefix(), base62(entropy, CHANCE))
+        format!("{}{}", self.first_at(now), base62(entropy, CHANCE))
+    }
+
+    /// Not greater than any id that is minted at a time or later, and greater than all that were minted before.
+    pub fn first_at(self, time: Timestamp) -> String {
+        format!("{}{}", self.prefix(), base62_number(u64::try_from(time.as_millis()).unwrap_or(0), TIME))
     }
 
     /// Whether a string has this kind's format; ids of other servers (12 characters) match as well.
@@ -91,6 +95,8 @@ mod tests {
         assert!(older < newer);
         assert!(Kind::Session.admits(&older) && !Kind::AuthConfig.admits(&older));
         assert_eq!(older.len(), "trs_".len() + 20);
+        let between = Kind::Session.first_at(Timestamp::from_millis(1_795_000_000_001));
+        assert!(older < between && between < newer);
     }
 
     #[test]

@@ -107,6 +107,34 @@ fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
     })
 }
 
+/// Selects the events of one object (`$2`) of a project (`$1`). An event whose id has the time of the object's id
+/// is not in the index (migration 16): it is in the range of ids of that time, from `$3` to `$4`.
+macro_rules! of_object {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, project_id, at, actor, action, object, outcome, request_id, detail, caller_request_id
+             FROM audit_events
+             WHERE project_id = $1 AND object = $2 AND substr(id, 1, 13) <> 'evt_' || substr(object, 4, 9)
+             UNION ALL
+             SELECT id, project_id, at, actor, action, object, outcome, request_id, detail, caller_request_id
+             FROM audit_events
+             WHERE id >= $3 AND id <= $4 AND project_id = $1 AND object = $2
+               AND substr(id, 1, 13) = 'evt_' || substr(object, 4, 9) ",
+            $rest
+        )
+    };
+}
+
+/// The first four arguments of [`of_object`]. Time digits follow a prefix of three characters, as in `ca_`; an object
+/// with another prefix has all its events in the index.
+fn object_args(project: &ProjectId, object: &str) -> Vec<Value> {
+    let time: String = object.chars().skip(3).take(9).collect();
+    let from = format!("evt_{time}");
+    // A shorter text equals only a whole id.
+    let until = if time.chars().count() == 9 { format!("{from}~") } else { from.clone() };
+    vec![project.into(), object.into(), from.into(), until.into()]
+}
+
 impl Store {
     /// Events of all projects after a cursor, in order of their ids, at most `limit`.
     pub async fn audit_events_after(&self, cursor: &AuditCursor, limit: i64) -> Result<Vec<AuditEvent>, ReadError> {
@@ -127,29 +155,15 @@ impl Store {
         object: &str,
         limit: i64,
     ) -> Result<Vec<AuditEvent>, ReadError> {
-        let mut newest = self
-            .list(
-                project,
-                format!(
-                    "SELECT {COLUMNS} FROM audit_events
-                     WHERE project_id = $1 AND object = $2 ORDER BY id DESC LIMIT $3"
-                ),
-                vec![project.into(), object.into(), limit.into()],
-                read,
-            )
-            .await?;
+        let mut args = object_args(project, object);
+        args.push(limit.into());
+        let mut newest = self.list(project, of_object!("ORDER BY id DESC LIMIT $5"), args, read).await?;
         newest.reverse();
         Ok(newest)
     }
 
     /// Events of one object, oldest first, at most 1,000.
     pub async fn audit_events(&self, project: &ProjectId, object: &str) -> Result<Vec<AuditEvent>, ReadError> {
-        self.list(
-            project,
-            format!("SELECT {COLUMNS} FROM audit_events WHERE project_id = $1 AND object = $2 ORDER BY id LIMIT 1000"),
-            vec![project.into(), object.into()],
-            read,
-        )
-        .await
+        self.list(project, of_object!("ORDER BY id LIMIT 1000"), object_args(project, object), read).await
     }
 }

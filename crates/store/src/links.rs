@@ -6,9 +6,11 @@ use crate::unit::{Lock, Parent};
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit};
 
 mod ending;
+mod sweep;
 
 pub use ending::{end, end_of_account, end_of_auth_config};
 pub(crate) use ending::{end_batch_of_auth_config, end_one};
+pub use sweep::{OpenLinks, OverdueLink, SweepStep, end_step};
 
 /// A link and its progress.
 #[derive(Clone, Debug)]
@@ -127,13 +129,16 @@ pub struct NewLink<'a> {
     pub expires_at: Timestamp,
 }
 
-/// Adds a link.
+/// Adds a link. It gets its own time for the sweep if that has passed its id: its process was delayed, or the clock was
+/// set back.
 pub fn insert(link: &NewLink<'_>) -> Statement {
     Statement::one(
         Refusal::LinkExists,
         "INSERT INTO links (id, project_id, session_id, account_id, token_hash, callback_url, created_at, expires_at,
-           purpose, prefill_sealed, expected)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+           purpose, prefill_sealed, expected, sweep_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+           CASE WHEN $1 < (SELECT until_id FROM link_sweep) THEN $8 END)
+         /* guarded by: sealing lock links */",
         vec![
             link.id.into(),
             link.project_id.into(),
@@ -227,14 +232,15 @@ pub fn is_open(id: &LinkId) -> Statement {
 }
 
 macro_rules! select {
-    ($rest:literal) => {
+    ($($rest:tt)*) => {
         concat!(
             "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, exchange_by, ",
             "finished_at, outcome, purpose, prefill_sealed, expected, exchange_since FROM links ",
-            $rest
+            $($rest)*
         )
     };
 }
+use select;
 
 fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
     let outcome = row.opt_text(8)?.map(|_| row.word(8, LinkOutcome::parse)).transpose()?;
@@ -266,30 +272,5 @@ impl Store {
     /// One link. Its id is public; the caller must check the token against `token_hash`.
     pub async fn link(&self, id: &LinkId) -> Result<Option<LinkRow>, ReadError> {
         self.one(select!("WHERE id = $1"), &[id.into()], read).await
-    }
-
-    /// Expired links without a running attempt and without a pending verification, at most `limit`. An
-    /// exchange that began after `exchanging_since` may still succeed.
-    pub async fn overdue_links(
-        &self,
-        now: Timestamp,
-        exchanging_since: Timestamp,
-        limit: i64,
-    ) -> Result<Vec<LinkRow>, ReadError> {
-        self.list(
-            "",
-            select!(
-                "WHERE finished_at IS NULL AND expires_at <= $1
-               AND (exchange_since IS NULL OR exchange_since <= $2)
-               AND NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = links.id
-                               AND consumed_at IS NULL AND expires_at > $1)
-               AND NOT EXISTS (SELECT 1 FROM verifications WHERE link_id = links.id
-                               AND consumed_at IS NULL AND expires_at > $1)
-             ORDER BY expires_at LIMIT $3"
-            ),
-            vec![now.into(), exchanging_since.into(), limit.into()],
-            read,
-        )
-        .await
     }
 }

@@ -71,6 +71,11 @@ const SQLITE: &[Migration] = &[
     },
     Migration { number: 14, name: "reasons", sql: include_str!("../../../migrations/sqlite/0014_reasons.sql") },
     Migration { number: 15, name: "jobs", sql: include_str!("../../../migrations/sqlite/0015_jobs.sql") },
+    Migration {
+        number: 16,
+        name: "fewer_indexes",
+        sql: include_str!("../../../migrations/sqlite/0016_fewer_indexes.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.
@@ -227,5 +232,60 @@ mod tests {
         for code in ReasonCode::ALL {
             assert!(migration.sql.contains(&format!("'{}", code.as_str())), "{code:?}");
         }
+    }
+
+    fn migrate(connection: &Connection, number: i64) {
+        let migration = SQLITE.iter().find(|migration| migration.number == number).unwrap();
+        connection.execute_batch(migration.sql).unwrap();
+    }
+
+    fn texts(connection: &Connection, sql: &str) -> Vec<String> {
+        let mut statement = connection.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn open_links_of_before_keep_their_time_and_the_sweep_begins_after_all_of_them() {
+        let connection = database_before(16);
+        let columns = "id, project_id, account_id, token_hash, created_at, expires_at, finished_at";
+        connection
+            .execute_batch(&format!(
+                "INSERT INTO links ({columns}) VALUES ('lt_1', 'pr_1', 'ca_1', X'', 0, 10, 5),
+                   ('lt_2', 'pr_1', 'ca_2', X'', 0, 20, NULL), ('lt_3', 'pr_1', 'ca_3', X'', 0, 30, 5)"
+            ))
+            .unwrap();
+        migrate(&connection, 16);
+        let own_time = "SELECT id || ' ' || sweep_at FROM links INDEXED BY links_to_sweep
+             WHERE sweep_at > 0 AND finished_at IS NULL";
+        assert_eq!(texts(&connection, own_time), ["lt_2 20"]);
+        assert_eq!(texts(&connection, "SELECT until_id FROM link_sweep"), ["lt_3!"]);
+        // An empty database has nothing to begin after.
+        let empty = database_before(16);
+        migrate(&empty, 16);
+        assert_eq!(texts(&empty, "SELECT until_id FROM link_sweep"), [""]);
+    }
+
+    #[test]
+    fn the_index_of_events_has_those_that_their_time_does_not_find() {
+        let connection = database_before(16);
+        let event = |id: &str, object: &str| {
+            format!(
+                "INSERT INTO audit_events (id, project_id, at, actor, action, object, outcome)
+                 VALUES ('{id}', 'pr_1', 1, 'cli', 'a', '{object}', 'ok');"
+            )
+        };
+        for (id, object) in [
+            ("evt_000000001aaaaaaaaaaa", "ca_000000001bbbbbbbbbbb"),
+            ("evt_000000002aaaaaaaaaaa", "ca_000000001bbbbbbbbbbb"),
+            ("evt_000000003aaaaaaaaaaa", "trs_000000003bbbbbbbbbbb"),
+        ] {
+            connection.execute_batch(&event(id, object)).unwrap();
+        }
+        migrate(&connection, 16);
+        let indexed = "SELECT id FROM audit_events INDEXED BY audit_events_by_object
+             WHERE project_id = 'pr_1' AND substr(id, 1, 13) <> 'evt_' || substr(object, 4, 9)";
+        assert_eq!(texts(&connection, indexed), ["evt_000000002aaaaaaaaaaa", "evt_000000003aaaaaaaaaaa"]);
+        let deleted = connection.execute_batch("DELETE FROM audit_events").unwrap_err().to_string();
+        assert!(deleted.contains("append-only"), "{deleted}");
     }
 }

@@ -159,16 +159,4 @@ impl Store {
         )
         .await
     }
-
-    /// Open links of a project, at most `limit`. Scans the open links of all projects, which are few since
-    /// links expire.
-    pub async fn open_links_of_project(&self, project: &ProjectId, limit: i64) -> Result<Vec<LinkId>, ReadError> {
-        self.list(
-            project,
-            "SELECT id FROM links WHERE finished_at IS NULL AND expires_at > 0 AND project_id = $1 LIMIT $2",
-            vec![project.into(), limit.into()],
-            |row| row.id(0),
-        )
-        .await
-    }
 }

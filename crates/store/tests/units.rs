@@ -147,6 +147,50 @@ async fn a_reader_of_the_audit_log_goes_on_from_its_place_and_reads_words_of_oth
     assert_eq!(read(&AuditCursor::at("evt_4"), 10).await, [""; 0]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn all_events_of_an_object_are_found_in_order_also_those_of_the_millisecond_in_which_it_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let (object, other) = ("ca_00VbK14Tkaaaaaaaaaaa", "ca_00VbK14Tkbbbbbbbbbbb");
+    let ids = [
+        ("evt_00VbK14Tj0", object),
+        ("evt_00VbK14Tk", object),
+        ("evt_00VbK14Tk0", object),
+        ("evt_00VbK14Tk1", other),
+        ("evt_00VbK14Tkzzzzzzzzzzz", object),
+        ("evt_00VbK14Tl0", object),
+        ("evt_00VbK14Tl1", other),
+    ];
+    for (id, object) in ids {
+        let event = audit::AuditEvent {
+            id: id.to_owned(),
+            project_id: Some("pr_1".into()),
+            at: Timestamp::from_millis(7),
+            actor: "cli".to_owned(),
+            action: AuditAction::LinkCreate.into(),
+            object: object.to_owned(),
+            outcome: AuditOutcome::Ok.into(),
+            request_id: None,
+            caller_request_id: None,
+            detail: None,
+        };
+        store.apply(Unit::new().with(audit::insert(event))).await.unwrap();
+    }
+    let of =
+        |wanted: &str| -> Vec<&str> { ids.iter().filter(|(_, object)| *object == wanted).map(|(id, _)| *id).collect() };
+    for wanted in [object, other] {
+        let found = store.audit_events(&"pr_1".into(), wanted).await.unwrap();
+        assert_eq!(found.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), of(wanted));
+        for limit in 1..=5 {
+            let newest = store.newest_audit_events(&"pr_1".into(), wanted, limit).await.unwrap();
+            let all = of(wanted);
+            let expected = &all[all.len().saturating_sub(usize::try_from(limit).unwrap())..];
+            assert_eq!(newest.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), expected);
+        }
+        assert!(store.audit_events(&"pr_2".into(), wanted).await.unwrap().is_empty());
+    }
+}
+
 #[test]
 fn the_audit_log_is_append_only() {
     let folder = tempfile::tempdir().unwrap();

@@ -135,7 +135,7 @@ impl Connector {
 
     /// Ends a link and its account without a credential; false when it had already ended. On a
     /// reconnect, the account keeps its current credential.
-    pub(in crate::app) async fn end_link(
+    pub(super) async fn end_link(
         &self,
         actor: &Actor,
         link: &LinkRow,
@@ -143,12 +143,23 @@ impl Connector {
         outcome: LinkOutcome,
         reason: &Reason,
     ) -> Result<bool> {
-        let unit = self.end_link_unit(actor, link, account, (outcome, reason), Facts::default());
-        match self.core.store.apply(unit).await {
+        match self.core.store.apply(self.ending(actor, link, account, outcome, reason)).await {
             Ok(_) => Ok(true),
             Err(WriteError::Refused(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The unit of [`Self::end_link`], which is refused when the link or its account has already ended.
+    pub(in crate::app) fn ending(
+        &self,
+        actor: &Actor,
+        link: &LinkRow,
+        account: &AccountRow,
+        outcome: LinkOutcome,
+        reason: &Reason,
+    ) -> Unit {
+        self.end_link_unit(actor, link, account, (outcome, reason), Facts::default())
     }
 
     /// Ends a link with an outcome, a reason and facts for the audit log.

@@ -103,7 +103,7 @@ impl Sweeps {
     }
 
     /// Waits. True if the server is stopping.
-    async fn is_stopped_after(&self, pause: Duration) -> bool {
+    pub(super) async fn is_stopped_after(&self, pause: Duration) -> bool {
         self.core.stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_none()
     }
 }

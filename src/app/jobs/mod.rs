@@ -17,6 +17,7 @@ pub mod supervision;
 mod watch_toolkits;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,8 @@ use watch_toolkits::WatchToolkits;
 pub struct Sweeps {
     core: Arc<Core>,
     connector: Arc<Connector>,
+    /// The sweep of links has seen all that are older than this process, which may have another lifetime.
+    has_seen_old_links: AtomicBool,
 }
 
 crate::redacted_debug!(Sweeps);
@@ -47,14 +50,14 @@ crate::redacted_debug!(Sweeps);
 impl Sweeps {
     /// Creates the service from the services that it uses.
     pub fn new(core: Arc<Core>, connector: Arc<Connector>) -> Self {
-        Self { core, connector }
+        Self { core, connector, has_seen_old_links: AtomicBool::new(false) }
     }
 }
 
 /// Runs the jobs until `stop` is cancelled and each of them has ended.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let mut running = Running { app: Arc::clone(&app), stop, tasks: JoinSet::new() };
-    running.start(|app| ExpireLinks(Arc::clone(&app.sweeps)));
+    running.start(|app| ExpireLinks::new(Arc::clone(&app.sweeps)));
     running.start(|app| DeleteOldRows(Arc::clone(&app.sweeps)));
     running.start(|app| EmptyDeletedProjects(Arc::clone(&app.project_deletion)));
     running.start(|app| PruneRateLimits(Arc::clone(&app.limits)));

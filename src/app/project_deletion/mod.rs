@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use switchboard_store::accounts::CredentialFilter;
 use switchboard_store::project_deletion::{self, BATCH, ClosedProject};
 use switchboard_store::{Refusal, Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, ProjectId};
+use switchboard_types::{AuditAction, AuditOutcome, LinkId, ProjectId};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -135,16 +135,17 @@ impl ProjectDeletion {
     }
 
     async fn end_links_of(&self, project: &ProjectId, must_stop: &impl Fn() -> bool) -> Result<()> {
+        let limit = i64::try_from(LINK_BATCH).map_err(Error::internal)?;
+        let mut after = String::new();
         while !must_stop() {
-            let limit = i64::try_from(LINK_BATCH).map_err(Error::internal)?;
-            let open = self.core.store.open_links_of_project(project, limit).await?;
-            let now = self.core.now();
-            let unit =
-                open.iter().fold(Unit::new(), |unit, link| unit.and(project_deletion::end_link(project, link, now)));
-            self.core.store.apply(unit).await?;
-            if open.len() < LINK_BATCH {
+            let open = self.core.store.open_links_of_project(project, &after, limit).await?;
+            if open.ids.is_empty() {
                 break;
             }
+            let now = self.core.now();
+            let end = |unit: Unit, link: &LinkId| unit.and(project_deletion::end_link(project, link, now));
+            self.core.store.apply(open.ids.iter().fold(Unit::new(), end)).await?;
+            after = open.after;
         }
         Ok(())
     }

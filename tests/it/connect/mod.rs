@@ -9,6 +9,7 @@ pub mod device;
 mod discovery;
 mod endings;
 mod exchange;
+mod expiry;
 pub mod flow;
 mod further;
 mod identity;

@@ -18,6 +18,7 @@ pub use connecting::ConnectingAccount;
 pub use edit::{AliasEdit, CredentialEdit, Edit, Relink, disable, edit, enable, reconnect};
 pub use list::{AccountFilter, AccountOrder, AccountTypeFilter};
 pub use read::CredentialFilter;
+pub(crate) use read::read_by_id;
 pub use refresh::{RefreshFailure, Refreshed, store_refreshed};
 pub use shown::AccountQuery;
 pub use state::{

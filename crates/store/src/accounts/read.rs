@@ -4,6 +4,7 @@ use switchboard_types::{AccountId, AuthConfigId, CredentialVersion, Fence, Proje
 
 use super::{AccountRow, AccountStatus, AccountType};
 use crate::row::{push_in, push_not_in};
+use crate::sqlite::Reading;
 use crate::{ReadError, Row, Store, Value};
 
 /// Filter for accounts with a credential. `None` matches all.
@@ -94,6 +95,15 @@ pub(super) const COLUMN_COUNT: usize = 28;
 pub(super) const SELECT: &str = select!("");
 /// Whether an account's auth config is usable.
 pub(super) const ENABLED_AUTH_CONFIG: &str = has_enabled_auth_config!();
+
+/// One live account of a project, as a part of another read.
+pub(crate) fn read_by_id(
+    reading: &Reading<'_>,
+    project: &ProjectId,
+    id: &AccountId,
+) -> Result<Option<AccountRow>, ReadError> {
+    reading.one(BY_ID, &[project.into(), id.into()], read)
+}
 
 impl Store {
     /// Live accounts of a project by id. Missing and unreadable ones are omitted.
