@@ -1,11 +1,12 @@
-//! Baseline of link requests: the same server framework, and a group commit of the same two rows.
+//! Baselines of links and of new sessions: the same server framework, and a group commit of the same rows, two
+//! for a link and one for a session.
 //!
-//! No key, no session, no parsing, no audit event. Everything below the rows matches the product. The product
+//! No key, no policy, no parsing, no audit event. Everything below the rows matches the product. The product
 //! creates the database, so that schema, indexes and foreign keys are the same; pragmas, checkpoints, key
 //! order and column sizes are copied here. The writer is simpler: no SAVEPOINT, because nothing can be
 //! refused, and statements are bound directly.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -25,8 +26,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::listen;
 use crate::product::SESSIONS;
 
-/// Path of the only operation.
-pub const PATH: &str = "/link";
+/// Path of the two rows of a link.
+pub const LINK: &str = "/link";
+/// Path of the row of a session.
+pub const SESSION: &str = "/session";
 
 /// As in `crates/store/src/sqlite`.
 const QUEUE: usize = 4_096;
@@ -40,12 +43,15 @@ const EPOCH_MS: u64 = 1_795_000_000_000;
 const LINK_TTL_MS: u64 = 600_000;
 
 struct Job {
-    account_id: String,
-    link_id: String,
+    rows: Rows,
     user: u64,
-    token_hash: [u8; 32],
     now: u64,
     written: oneshot::Sender<()>,
+}
+
+enum Rows {
+    Link { account_id: String, link_id: String, token_hash: [u8; 32] },
+    Session { id: String },
 }
 
 #[derive(Clone)]
@@ -62,38 +68,59 @@ pub fn run(database: &Path) -> Result<()> {
         .query_row("SELECT id FROM projects LIMIT 1", [], |row| row.get(0))
         .context("the database has no project")?;
     let (jobs, waiting) = mpsc::channel(QUEUE);
-    thread::spawn(move || {
-        if let Err(error) = write(&connection, &project, waiting) {
-            eprintln!("baseline: {error}");
-        }
-    });
+    // Named as in the product, so that their system calls are told apart.
+    start("store-writer", move || write(&connection, &project, waiting))?;
     let path = database.to_owned();
-    thread::spawn(move || {
-        if let Err(error) = checkpoint(&path) {
+    start("store-checkpoint", move || checkpoint(&path))?;
+    let baseline = Baseline { jobs, started: Instant::now(), requests: Arc::default() };
+    let router = Router::new().route(LINK, post(create_link)).route(SESSION, post(create_session));
+    listen::run(async { Ok(router.with_state(baseline)) })
+}
+
+fn start(name: &str, work: impl FnOnce() -> rusqlite::Result<()> + Send + 'static) -> Result<()> {
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        if let Err(error) = work() {
             eprintln!("baseline: {error}");
         }
-    });
-    let baseline = Baseline { jobs, started: Instant::now(), requests: Arc::default() };
-    listen::run(async { Ok(Router::new().route(PATH, post(create)).with_state(baseline)) })
+    })?;
+    Ok(())
 }
 
 /// Reads the body, as the product must, but ignores it.
-async fn create(State(baseline): State<Baseline>, _: Bytes) -> Response {
-    let now = EPOCH_MS + u64::try_from(baseline.started.elapsed().as_millis()).unwrap_or(0);
+async fn create_link(State(baseline): State<Baseline>, _: Bytes) -> Response {
+    let now = baseline.now();
     let account_id = id("ca_", now);
     let link_id = id("lt_", now);
     let mut token_hash = [0; 32];
     rand::rng().fill_bytes(&mut token_hash);
-    let user = baseline.requests.fetch_add(1, Ordering::Relaxed) % SESSIONS;
     let answer = format!(
         r#"{{"link_token":"{link_id}","redirect_url":"/link/{link_id}","connected_account_id":"{account_id}"}}"#
     );
-    let (written, done) = oneshot::channel();
-    let job = Job { account_id, link_id, user, token_hash, now, written };
-    if baseline.jobs.send(job).await.is_err() || done.await.is_err() {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    baseline.store(Rows::Link { account_id, link_id, token_hash }, now, answer).await
+}
+
+/// The same for a session.
+async fn create_session(State(baseline): State<Baseline>, _: Bytes) -> Response {
+    let now = baseline.now();
+    let id = id("trs_", now);
+    let answer = format!(r#"{{"session_id":"{id}"}}"#);
+    baseline.store(Rows::Session { id }, now, answer).await
+}
+
+impl Baseline {
+    fn now(&self) -> u64 {
+        EPOCH_MS + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(0)
     }
-    (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
+
+    /// Responds when the rows are on disk.
+    async fn store(&self, rows: Rows, now: u64, answer: String) -> Response {
+        let user = self.requests.fetch_add(1, Ordering::Relaxed) % SESSIONS;
+        let (written, done) = oneshot::channel();
+        if self.jobs.send(Job { rows, user, now, written }).await.is_err() || done.await.is_err() {
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+        (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
+    }
 }
 
 /// Prefix, nine base62 digits of time, eleven random ones: 23 or 24 characters that sort by time.
@@ -121,20 +148,58 @@ fn open(database: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// The statements of both operations, with what is the same in all rows.
+struct Inserts<'a> {
+    account: CachedStatement<'a>,
+    link: CachedStatement<'a>,
+    session: CachedStatement<'a>,
+    project: &'a str,
+    auth_config: String,
+    sessions: Vec<String>,
+}
+
+impl<'a> Inserts<'a> {
+    fn prepare(connection: &'a Connection, project: &'a str) -> rusqlite::Result<Self> {
+        let account = connection.prepare_cached(
+            "INSERT INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status, alias,
+               word_id, account_type, acl, params, created_at, updated_at)
+             VALUES (?1, ?2, ?3, 'sandbox', ?4, 'OAUTH2', 'INITIALIZING', NULL,
+               'sandbox_silver-castle', 'PRIVATE', NULL, '{}', ?5, ?5)",
+        )?;
+        let link = connection.prepare_cached(
+            "INSERT INTO links (id, project_id, session_id, account_id, token_hash, callback_url, created_at,
+               expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, ?7)",
+        )?;
+        let session = connection.prepare_cached(
+            "INSERT INTO sessions (id, project_id, user_id, config, config_version, created_at, updated_at)
+             VALUES (?1, ?2, ?3, '{}', 1, ?4, ?4)",
+        )?;
+        let sessions = (0..SESSIONS).map(|_| id("trs_", EPOCH_MS)).collect();
+        Ok(Self { account, link, session, project, auth_config: id("ac_", EPOCH_MS), sessions })
+    }
+
+    fn run(&mut self, job: &Job) -> rusqlite::Result<()> {
+        let user = format!("user-{:04}", job.user);
+        let now = job.now.cast_signed();
+        match &job.rows {
+            Rows::Link { account_id, link_id, token_hash } => {
+                let session = usize::try_from(job.user).ok().and_then(|user| self.sessions.get(user));
+                self.account.execute(params![account_id, self.project, user, self.auth_config, now])?;
+                let expires_at = (job.now + LINK_TTL_MS).cast_signed();
+                self.link.execute(params![link_id, self.project, session, account_id, token_hash, now, expires_at])?;
+            }
+            Rows::Session { id } => {
+                self.session.execute(params![id, self.project, user, now])?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Drains the queue into one transaction and responds after COMMIT.
 fn write(connection: &Connection, project: &str, mut waiting: mpsc::Receiver<Job>) -> rusqlite::Result<()> {
-    let mut account = connection.prepare_cached(
-        "INSERT INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status, alias,
-           word_id, account_type, acl, params, created_at, updated_at)
-         VALUES (?1, ?2, ?3, 'sandbox', ?4, 'OAUTH2', 'INITIALIZING', NULL,
-           'sandbox_silver-castle', 'PRIVATE', NULL, '{}', ?5, ?5)",
-    )?;
-    let mut link = connection.prepare_cached(
-        "INSERT INTO links (id, project_id, session_id, account_id, token_hash, callback_url, created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, ?7)",
-    )?;
-    let auth_config = id("ac_", EPOCH_MS);
-    let sessions: Vec<String> = (0..SESSIONS).map(|_| id("trs_", EPOCH_MS)).collect();
+    let mut inserts = Inserts::prepare(connection, project)?;
     let mut group = Vec::with_capacity(GROUP);
     while let Some(first) = waiting.blocking_recv() {
         group.push(first);
@@ -145,8 +210,7 @@ fn write(connection: &Connection, project: &str, mut waiting: mpsc::Receiver<Job
         }
         connection.execute_batch("BEGIN IMMEDIATE")?;
         for job in &group {
-            let session = usize::try_from(job.user).ok().and_then(|user| sessions.get(user));
-            insert(&mut account, &mut link, job, project, &auth_config, session)?;
+            inserts.run(job)?;
         }
         connection.execute_batch("COMMIT")?;
         for job in group.drain(..) {
@@ -157,22 +221,7 @@ fn write(connection: &Connection, project: &str, mut waiting: mpsc::Receiver<Job
     Ok(())
 }
 
-fn insert(
-    account: &mut CachedStatement<'_>,
-    link: &mut CachedStatement<'_>,
-    job: &Job,
-    project: &str,
-    auth_config: &str,
-    session: Option<&String>,
-) -> rusqlite::Result<()> {
-    let user = format!("user-{:04}", job.user);
-    account.execute(params![job.account_id, project, user, auth_config, job.now.cast_signed()])?;
-    let (now, expires_at) = (job.now.cast_signed(), (job.now + LINK_TTL_MS).cast_signed());
-    link.execute(params![job.link_id, project, session, job.account_id, job.token_hash, now, expires_at])?;
-    Ok(())
-}
-
-fn checkpoint(database: &PathBuf) -> rusqlite::Result<()> {
+fn checkpoint(database: &Path) -> rusqlite::Result<()> {
     let connection = Connection::open(database)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "synchronous", "FULL")?;

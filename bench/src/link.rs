@@ -3,54 +3,47 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use serde::Serialize;
+use anyhow::Result;
 use serde_json::json;
 
 use crate::baseline;
 use crate::load::{Target, request};
+use crate::names::BASELINE_LINK;
+use crate::open_loop::{self, AtRate};
 use crate::process::Process;
 use crate::product::{Product, SESSIONS, create_database};
-use crate::rounds::{Bench, Level, interleave};
+use crate::rounds::{Bench, Comparison};
 
-/// Name of the baseline in tables.
-pub const BASELINE: &str = "baseline_link";
-/// Name of the server in tables.
-pub const PRODUCT: &str = "switchboard";
+/// Name of the comparison.
+pub const NAME: &str = "link";
 
-/// Results.
-#[derive(Debug, Serialize)]
-pub struct Link {
-    /// By number of connections.
-    pub levels: Vec<Level>,
-    /// Resident memory of the server afterwards, in KiB.
-    pub resident_kib: u32,
+/// Runs the measurement: first with a fixed number of requests in flight, then at a fixed rate.
+pub async fn measure(bench: &Bench<'_>) -> Result<(Comparison, Vec<AtRate>)> {
+    let products = Product::start_all(bench, "link", None)?;
+    let baseline = start_baseline(bench, "link-baseline")?;
+    let mut targets = vec![baseline_target(&baseline)];
+    for (build, product) in bench.builds.iter().zip(&products) {
+        let requests = product.link_requests(&product.sessions(SESSIONS).await?).await?;
+        targets.push(Target { name: build.name.clone(), process: &product.process, requests: Arc::new(requests) });
+    }
+    let titles = [NAME, "`POST …/link`: an account and a link, durable"];
+    let connections = &bench.options.connections;
+    let comparison = Comparison::measure(bench, titles, &[BASELINE_LINK], connections, (&products, &targets)).await?;
+    let at_rate = open_loop::measure(bench.options, &comparison.levels, &targets).await?;
+    Ok((comparison, at_rate))
 }
 
-/// Runs the measurement.
-pub async fn measure(bench: &Bench<'_>) -> Result<Link> {
-    let product = Product::start(bench, &bench.folder.join("link"), None)?;
-    let body = json!({ "toolkit": "sandbox" });
-    let sessions = product.sessions(SESSIONS).await?;
-    let requests: Vec<Vec<u8>> =
-        sessions.iter().map(|session| product.session_request(session, "link", &body)).collect();
-    // The first request creates the auth config that all others use.
-    let first = requests.first().context("there are no sessions")?;
-    product.try_request(first).await.context("a link request failed")?;
-
-    let baseline = start_baseline(bench)?;
-    let baseline_request =
-        request("POST", baseline::PATH, baseline.address(), &[("content-type", "application/json")], &body.to_string());
-    let targets = [
-        Target { name: BASELINE, process: &baseline, requests: Arc::new(vec![baseline_request]) },
-        Target { name: PRODUCT, process: &product.process, requests: Arc::new(requests) },
-    ];
-    let levels = interleave("link", bench.options, &targets).await?;
-    Ok(Link { levels, resident_kib: product.process.resident_kib()? })
+/// The baseline of two rows.
+pub fn baseline_target(baseline: &Process) -> Target<'_> {
+    let body = json!({ "toolkit": "sandbox" }).to_string();
+    let json = [("content-type", "application/json")];
+    let request = request("POST", baseline::LINK, baseline.address(), &json, &body);
+    Target { name: BASELINE_LINK.to_owned(), process: baseline, requests: Arc::new(vec![request]) }
 }
 
-fn start_baseline(bench: &Bench<'_>) -> Result<Process> {
-    let folder = bench.folder.join("baseline");
+/// The baseline on a database that the first build created.
+pub fn start_baseline(bench: &Bench<'_>, folder: &str) -> Result<Process> {
+    let folder = bench.folder.join(folder);
     create_database(bench, &folder)?;
     let mut command = Command::new(&bench.own);
     command.arg("--baseline").arg(folder.join("switchboard.db"));

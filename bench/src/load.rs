@@ -15,7 +15,7 @@ use crate::process::Process;
 use crate::stats::{float, micros, percentile};
 
 /// Timeout of one response; after it the request counts as an error.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One keep-alive connection.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ pub fn request(method: &str, path: &str, host: SocketAddr, headers: &[(&str, &st
 #[derive(Clone, Debug)]
 pub struct Target<'a> {
     /// Name in tables.
-    pub name: &'static str,
+    pub name: String,
     /// The process whose CPU time is measured.
     pub process: &'a Process,
     /// Requests, sent in rotation.

@@ -9,11 +9,32 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
 
 /// Timeout for a server to print its address, or to stop when asked to.
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// `USER_HZ`: `/proc/<pid>/stat` counts hundredths of a second on every current Linux.
 const TICK: Duration = Duration::from_millis(10);
+
+/// Memory of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// `VmRSS` in KiB: everything resident, the pages of the executable and of mapped files included.
+    pub resident_kib: u32,
+    /// `RssAnon` in KiB: what the process allocated. It does not depend on what else is in the page cache.
+    pub anonymous_kib: u32,
+}
+
+impl Memory {
+    /// From the text of `/proc/<pid>/status`.
+    fn read(status: &str) -> Option<Self> {
+        let kib = |name: &str| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+            value.trim().strip_suffix("kB")?.trim().parse().ok()
+        };
+        Some(Self { resident_kib: kib("VmRSS")?, anonymous_kib: kib("RssAnon")? })
+    }
+}
 
 /// A running server. Killed when dropped.
 #[derive(Debug)]
@@ -69,12 +90,20 @@ impl Process {
         cpu_ticks(&text).map(|ticks| TICK * ticks).context("/proc/<pid>/stat is not as proc(5) says")
     }
 
+    /// Process id.
+    #[cfg(target_os = "linux")]
+    pub fn id(&self) -> Result<nix::unistd::Pid> {
+        Ok(nix::unistd::Pid::from_raw(self.child.id().try_into()?))
+    }
+
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> Result<u32> {
-        let text = self.proc_file("status")?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|text| text.trim().parse().ok());
-        number.context("the server has no resident memory: it has ended")
+        Ok(self.memory()?.resident_kib)
+    }
+
+    /// Resident memory, and the anonymous part of it.
+    pub fn memory(&self) -> Result<Memory> {
+        Memory::read(&self.proc_file("status")?).context("the server has no resident memory: it has ended")
     }
 
     /// Number of open files, connections included.
@@ -144,6 +173,13 @@ mod tests {
         let stat = "42 (a) b) S 1 42 42 0 -1 4194560 100 0 0 0 7 5 0 0 20 0 3 0 100 200 300";
         assert_eq!(cpu_ticks(stat), Some(12));
         assert_eq!(cpu_ticks("42 (a"), None);
+    }
+
+    #[test]
+    fn resident_and_anonymous_memory_are_told_apart() {
+        let status = "Name:\tx\nVmRSS:\t   26624 kB\nRssAnon:\t   11264 kB\nRssFile:\t   15360 kB\n";
+        assert_eq!(Memory::read(status), Some(Memory { resident_kib: 26_624, anonymous_kib: 11_264 }));
+        assert_eq!(Memory::read("Name:\tx\nState:\tZ (zombie)\n"), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::load::{Connection, request};
+use crate::options::Build;
 use crate::process::Process;
 use crate::rounds::Bench;
 
@@ -30,35 +31,53 @@ pub struct Product {
 }
 
 impl Product {
-    /// Starts `dev` with a new database in `data_dir`.
-    pub fn start(bench: &Bench<'_>, data_dir: &Path, toolkits: Option<&Path>) -> Result<Self> {
-        Self::start_with(command(bench)?, data_dir, toolkits)
+    /// Starts `dev` of one build with a new database in `data_dir`.
+    pub fn start(bench: &Bench<'_>, build: &Build, data_dir: &Path, toolkits: Option<&Path>) -> Result<Self> {
+        Self::start_with(command(bench, build)?, data_dir, toolkits)
     }
 
-    /// The same, with its log written somewhere.
+    /// Starts every build, each with a new database of its own.
+    pub fn start_all(bench: &Bench<'_>, folder: &str, toolkits: Option<&Path>) -> Result<Vec<Self>> {
+        let start = |build: &Build| Self::start(bench, build, &bench.folder.join(folder).join(&build.name), toolkits);
+        bench.builds.iter().map(start).collect()
+    }
+
+    /// The first build with a new database in `data_dir`, with its log written somewhere.
     pub fn start_logging(bench: &Bench<'_>, data_dir: &Path, toolkits: &Path, log: Stdio) -> Result<Self> {
-        let mut command = command(bench)?;
+        let mut command = command(bench, bench.first()?)?;
         command.stderr(log);
         Self::start_with(command, data_dir, Some(toolkits))
     }
 
-    fn start_with(mut command: Command, data_dir: &Path, toolkits: Option<&Path>) -> Result<Self> {
-        command.args(["dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
-        if let Some(folder) = toolkits {
-            command.arg("--toolkits").arg(folder);
-        }
-        let (process, printed) = Process::start(&mut command, |printed| {
-            // The key is printed last, when everything is ready.
-            word_after(printed, "API key")?;
-            word_after(printed, "Server")?.strip_prefix("http://")?.parse().ok()
-        })?;
+    fn start_with(command: Command, data_dir: &Path, toolkits: Option<&Path>) -> Result<Self> {
+        let (process, printed) = start_dev(command, data_dir, toolkits)?;
         let key = word_after(&printed, "API key").filter(|key| key.starts_with("ak_"));
         let key = key.context("the server printed no API key: is its data folder new?")?.into();
         Ok(Self { process, key })
     }
 
+    /// Stops it, so that `change` can write to its database, and starts it again.
+    pub fn restart_after(
+        self,
+        bench: &Bench<'_>,
+        build: &Build,
+        data_dir: &Path,
+        change: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
+        self.process.stop()?;
+        change(&data_dir.join("switchboard.db"))?;
+        // The key was printed at the first start only.
+        let (process, _) = start_dev(command(bench, build)?, data_dir, None)?;
+        Ok(Self { process, key: self.key })
+    }
+
     /// Creates one session per user: `user-0000`, `user-0001` and so on.
     pub async fn sessions(&self, number: u64) -> Result<Vec<String>> {
+        self.sessions_of(number, |user| format!("user-{user:04}")).await
+    }
+
+    /// Creates one session for each of as many users, who are named by `name`.
+    pub async fn sessions_of(&self, number: u64, name: fn(u64) -> String) -> Result<Vec<String>> {
         let mut makers = JoinSet::new();
         for first in 0..SETUP_CONNECTIONS.min(number) {
             let (address, key) = (self.process.address(), Arc::clone(&self.key));
@@ -67,7 +86,7 @@ impl Product {
                 let mut made = Vec::new();
                 let step = usize::try_from(SETUP_CONNECTIONS)?;
                 for user in (first..number).step_by(step) {
-                    let body = json!({ "user_id": format!("user-{user:04}") }).to_string();
+                    let body = json!({ "user_id": name(user) }).to_string();
                     let answer = post(&mut connection, address, &key, API, &body).await?;
                     made.push(text_at(&answer, "session_id")?);
                 }
@@ -93,8 +112,9 @@ impl Product {
         request(method, &format!("/api/v3.1{path}"), self.process.address(), &headers(&self.key), &text)
     }
 
-    /// Connects the session's user to a toolkit as a browser does: page, then form.
-    pub async fn connect(&self, session: &str, toolkit: &str, form: &str) -> Result<()> {
+    /// Connects the session's user to a toolkit as a browser does: page, then form. Returns the id of the
+    /// account.
+    pub async fn connect(&self, session: &str, toolkit: &str, form: &str) -> Result<String> {
         let address = self.process.address();
         let mut connection = Connection::open(address).await?;
         let path = format!("{API}/{session}/link");
@@ -107,7 +127,17 @@ impl Product {
         if shown != 200 || !matches!(taken, 200 | 303) {
             bail!("the connect page answered {shown}, its form {taken}");
         }
-        Ok(())
+        text_at(&answer, "connected_account_id")
+    }
+
+    /// Requests for links of the sandbox, one per session. The auth config that all use is created here.
+    pub async fn link_requests(&self, sessions: &[String]) -> Result<Vec<Vec<u8>>> {
+        let body = json!({ "toolkit": "sandbox" });
+        let requests: Vec<Vec<u8>> =
+            sessions.iter().map(|session| self.session_request(session, "link", &body)).collect();
+        let first = requests.first().context("there are no sessions")?;
+        self.try_request(first).await.context("a link request failed")?;
+        Ok(requests)
     }
 
     /// Sends one prepared request and returns its JSON response.
@@ -117,9 +147,22 @@ impl Product {
     }
 }
 
-/// Creates a database with one project, and stops.
+/// The lines of `dev` on any database.
+fn start_dev(mut command: Command, data_dir: &Path, toolkits: Option<&Path>) -> Result<(Process, String)> {
+    command.args(["dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
+    if let Some(folder) = toolkits {
+        command.arg("--toolkits").arg(folder);
+    }
+    Process::start(&mut command, |printed| {
+        // The key is printed last, when everything is ready.
+        word_after(printed, "API key")?;
+        word_after(printed, "Server")?.strip_prefix("http://")?.parse().ok()
+    })
+}
+
+/// Creates a database of the first build with one project, and stops.
 pub fn create_database(bench: &Bench<'_>, data_dir: &Path) -> Result<()> {
-    let mut command = command(bench)?;
+    let mut command = command(bench, bench.first()?)?;
     command.args(["project", "create", "bench", "--data-dir"]).arg(data_dir).stdout(Stdio::null());
     if !command.status()?.success() {
         bail!("switchboard project create failed; --server-log FILE shows why");
@@ -127,11 +170,11 @@ pub fn create_database(bench: &Bench<'_>, data_dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// `switchboard serve` on an existing database.
-pub fn serve(bench: &Bench<'_>, data_dir: &Path) -> Result<Process> {
+/// `switchboard serve` of one build on an existing database.
+pub fn serve(bench: &Bench<'_>, build: &Build, data_dir: &Path) -> Result<Process> {
     // `serve` rejects port 0. A port that was free a moment ago is not reused by others.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let mut command = command(bench)?;
+    let mut command = command(bench, build)?;
     command.args(["serve", "--listen", &address.to_string(), "--data-dir"]).arg(data_dir);
     Process::start_on(&mut command, address)
 }
@@ -174,8 +217,8 @@ pub fn write_oauth_toolkit(folder: &Path, slug: &str, upstream: SocketAddr) -> R
 }
 
 /// The server, without the settings of this shell's environment.
-fn command(bench: &Bench<'_>) -> Result<Command> {
-    let mut command = Command::new(&bench.binary);
+fn command(bench: &Bench<'_>, build: &Build) -> Result<Command> {
+    let mut command = Command::new(&build.path);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SWITCHBOARD_") {
             command.env_remove(name);

@@ -1,249 +1,316 @@
-//! The results as tables and as JSON, with the goals.
+//! The results: as Markdown, and as JSON.
 
-use std::fmt::{self, Display, Formatter, Write};
+use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
 
-use crate::link::{self, Link};
-use crate::proxy::{self, Proxy};
-use crate::rounds::Level;
+use crate::counts::Count;
+use crate::goals::{GOALS, Judged, Verdict, cpu, mib, rate};
+use crate::load::Sample;
+use crate::machine::Machine;
+use crate::names::UPSTREAM;
+use crate::open_loop::AtRate;
+use crate::process::Memory;
+use crate::proxy;
+use crate::rounds::{Bench, Comparison, Level, Run};
+use crate::scale::{self, Scale};
 use crate::start::Start;
 use crate::stats::Spread;
-use crate::{Options, load::Sample};
 
 /// All results.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Number of logical processors, shared by servers and load generator.
-    pub cpus: usize,
+    /// The machine.
+    pub machine: Machine,
+    /// Names of the builds; others are compared with the first.
+    pub builds: Vec<String>,
     /// Seconds per measurement.
     pub seconds: u64,
     /// Rounds.
     pub rounds: u64,
-    /// Links and their baseline.
-    pub link: Option<Link>,
-    /// `proxy_execute` and its baselines.
-    pub proxy: Option<Proxy>,
+    /// Operations beside their baselines.
+    pub comparisons: Vec<Comparison>,
+    /// Links at a fixed rate.
+    pub at_rate: Vec<AtRate>,
+    /// System calls per link.
+    pub counts: Vec<Count>,
+    /// Links next to many accounts.
+    pub scale: Option<Scale>,
     /// Start-up, memory, size.
-    pub start: Option<Start>,
-    /// The goals, and whether they were met.
-    pub goals: Vec<Goal>,
+    pub starts: Vec<Start>,
+    /// The goals that what was measured is held against.
+    pub goals: Vec<Judged>,
 }
-
-/// One goal.
-#[derive(Debug, Serialize)]
-pub struct Goal {
-    /// Name.
-    pub name: &'static str,
-    /// Measured value.
-    pub measured: f64,
-    /// Minimum or maximum, see `at_least`.
-    pub limit: f64,
-    /// Whether `limit` is a minimum.
-    pub at_least: bool,
-    /// Unit of both numbers.
-    pub unit: &'static str,
-}
-
-impl Goal {
-    /// Whether it was met; NaN never meets a goal.
-    pub fn is_met(&self) -> bool {
-        if self.at_least { self.measured >= self.limit } else { self.measured <= self.limit }
-    }
-}
-
-const MIB: f64 = 1_024.0 * 1_024.0;
 
 impl Report {
     /// An empty report.
-    pub fn new(options: &Options) -> Self {
-        let cpus = std::thread::available_parallelism().map_or(1, Into::into);
-        let (seconds, rounds) = (options.seconds, options.rounds);
-        Self { cpus, seconds, rounds, link: None, proxy: None, start: None, goals: Vec::new() }
+    pub fn new(bench: &Bench<'_>) -> Self {
+        Self {
+            machine: Machine::describe(&bench.folder),
+            builds: bench.builds.iter().map(|build| build.name.clone()).collect(),
+            seconds: bench.options.seconds,
+            rounds: bench.options.rounds,
+            comparisons: Vec::new(),
+            at_rate: Vec::new(),
+            counts: Vec::new(),
+            scale: None,
+            starts: Vec::new(),
+            goals: Vec::new(),
+        }
     }
 
-    /// Compares the results with the goals; missing results have none.
+    /// Holds the results against the goals; what was not measured has none.
     pub fn judge(&mut self) {
-        let mut goals = Vec::new();
-        let busy = self.link.as_ref().and_then(|link| link.levels.iter().find(|level| level.connections == 64));
-        if let Some(ratio) = busy.and_then(link_rate) {
-            let name = "link requests per second at 64 connections";
-            goals.push(Goal { name, measured: ratio.median, limit: 0.75, at_least: true, unit: "x baseline_link" });
-        }
-        let single = self.proxy.as_ref().and_then(|proxy| proxy.levels.iter().find(|level| level.connections == 1));
-        if let Some(added) = single.and_then(Added::of) {
-            let name = "time added by proxy_execute at 1 connection (p50)";
-            goals.push(Goal { name, measured: added.ratio(), limit: 1.6, at_least: false, unit: "x bare proxy" });
-        }
-        if let Some(start) = &self.start {
-            let at_most = |name, measured, limit, unit| Goal { name, measured, limit, at_least: false, unit };
-            goals.push(at_most("start-up", start.ready_ms.median, 60.0, "ms"));
-            goals.push(at_most("idle memory", f64::from(start.idle_kib) / 1_024.0, 25.0, "MiB"));
-            goals.push(at_most("binary", mib(start.binary_bytes), 25.0, "MiB"));
-        }
-        self.goals = goals;
-    }
-}
-
-fn mib(bytes: u64) -> f64 {
-    u32::try_from(bytes).map_or(f64::INFINITY, f64::from) / MIB
-}
-
-/// Requests per second, relative to the baseline.
-fn link_rate(level: &Level) -> Option<Spread> {
-    level.compare(link::PRODUCT, link::BASELINE, |own, baseline| own.per_second / baseline.per_second)
-}
-
-/// The latency that two proxies add to the p50 of the upstream measured with them.
-struct Added {
-    own_us: Spread,
-    bare_us: Spread,
-}
-
-impl Added {
-    fn of(level: &Level) -> Option<Self> {
-        let added = |name| level.compare(name, proxy::DIRECT, |proxy, direct| proxy.p50_us - direct.p50_us);
-        Some(Self { own_us: added(proxy::PRODUCT)?, bare_us: added(proxy::BARE)? })
+        self.goals = GOALS.iter().filter_map(|goal| goal.judge(self)).collect();
     }
 
-    /// Ratio of the medians. In a single round the bare proxy may seem to add almost nothing or less, which
-    /// would give an arbitrary ratio. NaN if that is true of the median, too.
-    fn ratio(&self) -> f64 {
-        let (own, bare) = (self.own_us.median, self.bare_us.median);
-        if own > 0.0 && bare > 0.0 { own / bare } else { f64::NAN }
+    /// One operation.
+    pub fn comparison(&self, name: &str) -> Option<&Comparison> {
+        self.comparisons.iter().find(|comparison| comparison.name == name)
+    }
+
+    /// The ratio of one figure of two servers, within the rounds of one operation.
+    pub fn ratio(
+        &self,
+        comparison: &str,
+        connections: usize,
+        (name, to): (&str, &str),
+        figure: fn(&Sample) -> f64,
+    ) -> Option<Spread> {
+        self.comparison(comparison)?.level(connections)?.ratio(name, to, figure)
+    }
+
+    /// Number of errors of a build in all measurements; `None` without any.
+    pub fn errors(&self, build: &str) -> Option<usize> {
+        let levels = self.comparisons.iter().flat_map(|comparison| &comparison.levels);
+        let runs = levels.filter_map(|level| level.run(build)).map(Run::errors);
+        let at_rate = self.at_rate.iter().filter(|run| run.name == build).flat_map(|run| &run.samples);
+        let all: Vec<usize> = runs.chain(at_rate.map(|sample| sample.errors)).collect();
+        (!all.is_empty()).then(|| all.iter().sum())
     }
 }
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { cpus, seconds, rounds, .. } = self;
-        writeln!(
-            f,
-            "{cpus} processors shared by servers and load generator; medians of {rounds} rounds of {seconds} s"
-        )?;
-        if let Some(link) = &self.link {
-            writeln!(f, "\nlink: POST …/link, account and link written durably")?;
-            levels(f, &link.levels, &[link::BASELINE])?;
-            writeln!(f, "  memory of switchboard afterwards {:.1} MiB", f64::from(link.resident_kib) / 1_024.0)?;
+        writeln!(f, "{}.", self.machine)?;
+        let Self { rounds, seconds, .. } = self;
+        writeln!(f, "Medians of {rounds} rounds of {seconds} s, with the range of the rounds in brackets.")?;
+        if !self.goals.is_empty() {
+            self.write_goals(f)?;
         }
-        if let Some(proxy) = &self.proxy {
-            writeln!(f, "\nproxy: GET of 1 KiB JSON through proxy_execute")?;
-            levels(f, &proxy.levels, &[proxy::BARE])?;
-            writeln!(f, "  added to the p50 of the upstream, µs: switchboard; bare proxy; ratio of the medians")?;
-            for level in &proxy.levels {
-                if let Some(added) = Added::of(level) {
-                    let Added { own_us, bare_us } = &added;
-                    let ratio = added.ratio();
-                    writeln!(f, "  {:>4}  {}; {}; {ratio:.2}", level.connections, rounded(*own_us), rounded(*bare_us))?;
-                }
+        for comparison in &self.comparisons {
+            write_comparison(f, comparison, &self.builds)?;
+            if comparison.name == proxy::NAME {
+                write_added(f, comparison)?;
             }
-            writeln!(f, "  memory of switchboard afterwards {:.1} MiB", f64::from(proxy.resident_kib) / 1_024.0)?;
         }
-        if let Some(start) = &self.start {
-            writeln!(f, "\nstart: switchboard serve on a database of {:.1} MiB", mib(start.database_bytes))?;
-            writeln!(f, "  exec to first 200 of /livez   {} ms", range(start.ready_ms))?;
-            writeln!(f, "  idle memory                   {:.1} MiB", f64::from(start.idle_kib) / 1_024.0)?;
-            writeln!(f, "  binary                        {:.1} MiB", mib(start.binary_bytes))?;
+        if !self.at_rate.is_empty() {
+            self.write_at_rate(f)?;
         }
-        writeln!(f, "\ngoals")?;
-        for goal in &self.goals {
-            let word = if goal.is_met() { "met   " } else { "missed" };
-            let sign = if goal.at_least { "≥" } else { "≤" };
-            let Goal { name, measured, limit, unit, .. } = goal;
-            writeln!(f, "  {word}  {name:<50} {measured:>7.2} {unit} (goal {sign} {limit})")?;
+        if !self.counts.is_empty() {
+            writeln!(f, "\n### link: system calls at 1 connection\n")?;
+            writeln!(f, "| | writes to files per link | syncs per link |\n|---|---:|---:|")?;
+            for Count { name, writes, syncs } in &self.counts {
+                writeln!(f, "| {name} | {writes:.2} | {syncs:.2} |")?;
+            }
+        }
+        if let Some(scale) = &self.scale {
+            self.write_scale(f, scale)?;
+        }
+        if !self.starts.is_empty() {
+            self.write_starts(f)?;
         }
         Ok(())
     }
 }
 
-/// A table of all servers; those after the named baseline with their ratios to it.
-fn levels(f: &mut Formatter<'_>, levels: &[Level], baselines: &[&str]) -> fmt::Result {
-    writeln!(
-        f,
-        "  {:>4}  {:<12} {:>8} {:>9} {:>9} {:>8} {:>7}   ratio of req/s, of CPU",
-        "conn", "", "req/s", "p50 ms", "p99 ms", "CPU µs", "errors"
-    )?;
-    for level in levels {
-        for run in &level.runs {
-            let median = |figure: fn(&Sample) -> f64| run.spread(figure).median;
-            let mut ratios = String::new();
-            for baseline in baselines.iter().filter(|baseline| **baseline != run.name && run.name != proxy::DIRECT) {
-                let rate = level.compare(run.name, baseline, |own, baseline| own.per_second / baseline.per_second);
-                let cpu = level.compare(run.name, baseline, |own, baseline| own.cpu_us / baseline.cpu_us);
-                if let (Some(rate), Some(cpu)) = (rate, cpu) {
-                    write!(ratios, "   {}, {}", range(rate), range(cpu))?;
+impl Report {
+    fn write_goals(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n### Goals\n")?;
+        writeln!(f, "| | unit | bar | goal | {} |", self.builds.join(" | "))?;
+        writeln!(f, "|---|---|---:|---:|{}", "---|".repeat(self.builds.len()))?;
+        for Judged { name, unit, is_minimum, bar, goal, verdicts } in &self.goals {
+            let sign = if *is_minimum { "≥" } else { "≤" };
+            write!(f, "| {name} | {unit} | {sign} {bar} | {sign} {goal} |")?;
+            for verdict in verdicts {
+                match verdict {
+                    Some(verdict) => write!(f, " {}: {} |", range(verdict.measured), judgement(verdict))?,
+                    None => write!(f, " not measured |")?,
                 }
             }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+
+    fn write_at_rate(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n### link at a fixed rate: latency from when a request was due\n")?;
+        writeln!(
+            f,
+            "| | req/s | connections | rounds | p50 ms | p99 ms | p99.9 ms | longest stall ms | sent late, p99 ms | errors |"
+        )?;
+        writeln!(f, "|---|---:|---:|---|---:|---:|---:|---:|---:|---:|")?;
+        for run in &self.at_rate {
+            let AtRate { name, rate, connections, seconds, samples } = run;
+            let errors: usize = samples.iter().map(|sample| sample.errors).sum();
             writeln!(
                 f,
-                "  {:>4}  {:<12} {:>8.0} {:>9.2} {:>9.2} {:>8.0} {:>7}{ratios}",
-                level.connections,
-                run.name,
-                median(|sample| sample.per_second),
-                median(|sample| sample.p50_us) / 1e3,
-                median(|sample| sample.p99_us) / 1e3,
-                median(|sample| sample.cpu_us),
-                run.errors(),
+                "| {name} | {rate:.0} | {connections} | {} of {seconds} s | {} | {} | {} | {:.1} | {} | {errors} |",
+                samples.len(),
+                range(run.spread(|sample| sample.p50_us / 1e3)),
+                range(run.spread(|sample| sample.p99_us / 1e3)),
+                range(run.spread(|sample| sample.p999_us / 1e3)),
+                run.stall_ms(),
+                range(run.spread(|sample| sample.late_p99_us / 1e3)),
             )?;
+        }
+        Ok(())
+    }
+
+    fn write_scale(&self, f: &mut Formatter<'_>, scale: &Scale) -> fmt::Result {
+        writeln!(f, "\n### link next to many accounts, {} connections\n", scale::CONNECTIONS)?;
+        writeln!(f, "| | accounts | req/s | p99 ms | CPU µs | req/s, of 10^3 | CPU, of 10^3 |")?;
+        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|")?;
+        for build in &self.builds {
+            for &exponent in &scale.exponents {
+                let name = scale::name(build, exponent);
+                let Some(run) = scale.level.run(&name) else { continue };
+                let of_least =
+                    |figure| scale.level.ratio(&name, &scale::name(build, 3), figure).map_or(String::new(), range);
+                writeln!(
+                    f,
+                    "| {build} | 10^{exponent} | {} | {} |",
+                    figures(run),
+                    [of_least(rate), of_least(cpu)].join(" | ")
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_starts(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n### Start, memory, size\n")?;
+        writeln!(
+            f,
+            "| | database MiB | exec to first 200 of `/livez`, ms | idle VmRSS MiB | idle RssAnon MiB | binary MiB |"
+        )?;
+        writeln!(f, "|---|---:|---:|---:|---:|---:|")?;
+        for Start { name, database_bytes, ready_ms, idle, binary_bytes } in &self.starts {
+            let Memory { resident_kib, anonymous_kib } = idle;
+            writeln!(
+                f,
+                "| {name} | {:.1} | {} | {:.1} | {:.1} | {:.1} |",
+                mib(*database_bytes),
+                range(*ready_ms),
+                f64::from(*resident_kib) / 1_024.0,
+                f64::from(*anonymous_kib) / 1_024.0,
+                mib(*binary_bytes)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A table of all servers; builds with their ratios to the baselines and to the first build.
+fn write_comparison(f: &mut Formatter<'_>, comparison: &Comparison, builds: &[String]) -> fmt::Result {
+    let Comparison { name, title, floors, levels, memory } = comparison;
+    writeln!(f, "\n### {name}: {title}\n")?;
+    let mut references: Vec<&str> = floors.clone();
+    references.extend(builds.first().filter(|_| builds.len() > 1).map(String::as_str));
+    write!(f, "| connections | | req/s | p50 ms | p99 ms | CPU µs | errors |")?;
+    for reference in &references {
+        write!(f, " req/s, of {reference} | CPU, of {reference} |")?;
+    }
+    writeln!(f, "\n|---:|---|---:|---:|---:|---:|---:|{}", "---:|---:|".repeat(references.len()))?;
+    for level in levels {
+        for run in &level.runs {
+            write!(f, "| {} | {} | {} | {} |", level.connections, run.name, all_figures(run), run.errors())?;
+            for reference in &references {
+                write!(f, " {} |", ratios(level, run, reference, builds))?;
+            }
+            writeln!(f)?;
+        }
+    }
+    writeln!(f)?;
+    for usage in memory {
+        let mib = |kib: u32| f64::from(kib) / 1_024.0;
+        let (before, after) = (usage.before, usage.after);
+        writeln!(
+            f,
+            "- memory of {}: RssAnon {:.1} MiB before the load, {:.1} after it; VmRSS {:.1} and {:.1}",
+            usage.name,
+            mib(before.anonymous_kib),
+            mib(after.anonymous_kib),
+            mib(before.resident_kib),
+            mib(after.resident_kib)
+        )?;
+    }
+    Ok(())
+}
+
+/// Two cells: the ratio of requests per second and of CPU. Empty for a baseline and for the reference itself.
+fn ratios(level: &Level, run: &Run, reference: &str, builds: &[String]) -> String {
+    let is_compared = builds.contains(&run.name) && run.name != reference;
+    let ratio = |figure| level.ratio(&run.name, reference, figure).filter(|_| is_compared).map_or(String::new(), range);
+    [ratio(rate), ratio(cpu)].join(" | ")
+}
+
+/// What the proxies add to the upstream's median latency.
+fn write_added(f: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Result {
+    writeln!(f, "\nAdded to the p50 of the upstream:\n")?;
+    writeln!(f, "| connections | | added p50 µs | of bare proxy | of POST proxy |\n|---:|---|---:|---:|---:|")?;
+    for level in &comparison.levels {
+        for run in level.runs.iter().filter(|run| run.name != UPSTREAM) {
+            let Some(added) = proxy::added_us(level, &run.name) else { continue };
+            write!(
+                f,
+                "| {} | {} | {:.0} ({:.0}–{:.0}) |",
+                level.connections, run.name, added.median, added.min, added.max
+            )?;
+            for floor in &comparison.floors {
+                let ratio = proxy::added_ratio(level, &run.name, floor).filter(|_| run.name != *floor);
+                write!(f, " {} |", ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")))?;
+            }
+            writeln!(f)?;
         }
     }
     Ok(())
 }
 
-/// Median and range of the rounds.
-fn range(spread: Spread) -> String {
-    format!("{:.2} ({:.2}–{:.2})", spread.median, spread.min, spread.max)
+/// Four cells: requests per second, p50, p99, CPU.
+fn all_figures(run: &Run) -> String {
+    let median = |figure: fn(&Sample) -> f64| run.spread(figure).median;
+    format!(
+        "{:.0} | {:.2} | {:.2} | {:.0}",
+        median(rate),
+        median(|sample| sample.p50_us) / 1e3,
+        median(|sample| sample.p99_us) / 1e3,
+        median(cpu)
+    )
 }
 
-fn rounded(spread: Spread) -> String {
-    format!("{:.0} ({:.0}–{:.0})", spread.median, spread.min, spread.max)
+/// Three cells: requests per second, p99, CPU.
+fn figures(run: &Run) -> String {
+    let median = |figure: fn(&Sample) -> f64| run.spread(figure).median;
+    format!("{:.0} | {:.2} | {:.0}", median(rate), median(|sample| sample.p99_us) / 1e3, median(cpu))
+}
+
+fn judgement(verdict: &Verdict) -> &'static str {
+    match (verdict.meets_bar, verdict.meets_goal) {
+        (_, true) => "goal met",
+        (true, false) => "bar met",
+        (false, false) => "**missed**",
+    }
+}
+
+/// Median and range of the rounds; only the median of what was measured once.
+fn range(spread: Spread) -> String {
+    if spread.max > spread.min {
+        format!("{:.2} ({:.2}–{:.2})", spread.median, spread.min, spread.max)
+    } else {
+        format!("{:.2}", spread.median)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rounds::Run;
-
-    fn level(direct: f64, bare: f64, own: f64) -> Level {
-        let run = |name, p50_us| {
-            let sample = Sample { per_second: 1.0, p50_us, p99_us: p50_us, cpu_us: 1.0, errors: 0 };
-            Run { name, samples: vec![sample] }
-        };
-        let runs = vec![run(proxy::DIRECT, direct), run(proxy::BARE, bare), run(proxy::PRODUCT, own)];
-        Level { connections: 1, runs }
-    }
-
-    #[test]
-    fn added_time_is_over_the_upstreams_own() {
-        assert!((Added::of(&level(40.0, 140.0, 190.0)).unwrap().ratio() - 1.5).abs() < 1e-9);
-    }
-
-    #[test]
-    fn a_proxy_measured_faster_than_no_proxy_meets_no_goal() {
-        let options = Options {
-            accounts: 2_000,
-            provider_ms: 0,
-            seconds: 1,
-            rounds: 1,
-            connections: vec![1],
-            switchboard: None,
-            data_dir: None,
-            log: None,
-            server_log: None,
-            json: None,
-        };
-        let mut report = Report::new(&options);
-        report.proxy = Some(Proxy { levels: vec![level(40.0, 30.0, 190.0)], resident_kib: 1 });
-        report.judge();
-        assert_eq!(report.goals.len(), 1);
-        assert!(!report.goals[0].is_met(), "{report}");
-    }
-
-    #[test]
-    fn a_goal_without_a_number_is_not_met() {
-        let goal = |measured, at_least| Goal { name: "", measured, limit: 1.0, at_least, unit: "" };
-        assert!(goal(1.0, true).is_met() && goal(1.0, false).is_met());
-        assert!(!goal(0.9, true).is_met() && !goal(1.1, false).is_met());
-        assert!(!goal(f64::NAN, true).is_met() && !goal(f64::NAN, false).is_met());
-    }
-}
+mod tests;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::load::{Connection, Target, request};
-use crate::process::Process;
+use crate::options::Build;
+use crate::process::{Memory, Process};
 use crate::product::{Product, SESSIONS, serve};
 use crate::rounds::Bench;
 use crate::stats::Spread;
@@ -27,54 +27,64 @@ const POLL: Duration = Duration::from_micros(500);
 /// Timeout of a start.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Results.
+/// Results of one build.
 #[derive(Debug, Serialize)]
 pub struct Start {
+    /// The build.
+    pub name: String,
     /// Size of the database in bytes.
     pub database_bytes: u64,
     /// Milliseconds from exec to the first 200 of /livez.
     pub ready_ms: Spread,
-    /// Resident memory of `serve` in KiB, [`IDLE`] after its start.
-    pub idle_kib: u32,
+    /// Memory of `serve` [`IDLE`] after its start.
+    pub idle: Memory,
     /// Size of the binary in bytes.
     pub binary_bytes: u64,
 }
 
-/// Runs the measurement.
-pub async fn measure(bench: &Bench<'_>) -> Result<Start> {
-    let folder = bench.folder.join("start");
-    fill(bench, &folder).await.context("cannot fill a database")?;
-    let mut times = Vec::with_capacity(STARTS);
+/// Runs the measurement: the builds start in turn.
+pub async fn measure(bench: &Bench<'_>) -> Result<Vec<Start>> {
+    let folder = |build: &Build| bench.folder.join("start").join(&build.name);
+    for build in &bench.builds {
+        fill(bench, build, &folder(build)).await.context("cannot fill a database")?;
+    }
+    let mut times = vec![Vec::with_capacity(STARTS); bench.builds.len()];
     for start in 1..=STARTS {
         eprintln!("start: {start} of {STARTS}");
-        let (process, time) = start_once(bench, &folder).await?;
-        times.push(time.as_secs_f64() * 1e3);
-        process.stop()?;
+        for (build, times) in bench.builds.iter().zip(&mut times) {
+            let (process, time) = start_once(bench, build, &folder(build)).await?;
+            times.push(time.as_secs_f64() * 1e3);
+            process.stop()?;
+        }
     }
-    let (process, _) = start_once(bench, &folder).await?;
-    tokio::time::sleep(IDLE).await;
-    Ok(Start {
-        database_bytes: fs::metadata(folder.join("switchboard.db"))?.len(),
-        ready_ms: Spread::of(times),
-        idle_kib: process.resident_kib()?,
-        binary_bytes: fs::metadata(&bench.binary)?.len(),
-    })
+    let mut starts = Vec::new();
+    for (build, times) in bench.builds.iter().zip(times) {
+        let folder = folder(build);
+        let (process, _) = start_once(bench, build, &folder).await?;
+        tokio::time::sleep(IDLE).await;
+        starts.push(Start {
+            name: build.name.clone(),
+            database_bytes: fs::metadata(folder.join("switchboard.db"))?.len(),
+            ready_ms: Spread::of(times),
+            idle: process.memory()?,
+            binary_bytes: fs::metadata(&build.path)?.len(),
+        });
+    }
+    Ok(starts)
 }
 
 /// A database of a gracefully stopped server with some ten thousand links.
-async fn fill(bench: &Bench<'_>, folder: &Path) -> Result<()> {
-    let product = Product::start(bench, folder, None)?;
-    let body = json!({ "toolkit": "sandbox" });
-    let sessions = product.sessions(SESSIONS).await?;
-    let requests = sessions.iter().map(|session| product.session_request(session, "link", &body)).collect();
-    let target = Target { name: "switchboard", process: &product.process, requests: Arc::new(requests) };
+async fn fill(bench: &Bench<'_>, build: &Build, folder: &Path) -> Result<()> {
+    let product = Product::start(bench, build, folder, None)?;
+    let requests = product.link_requests(&product.sessions(SESSIONS).await?).await?;
+    let target = Target { name: build.name.clone(), process: &product.process, requests: Arc::new(requests) };
     target.load(FILL_CONNECTIONS, FILL).await?;
     product.process.stop()
 }
 
-async fn start_once(bench: &Bench<'_>, folder: &Path) -> Result<(Process, Duration)> {
+async fn start_once(bench: &Bench<'_>, build: &Build, folder: &Path) -> Result<(Process, Duration)> {
     let started = Instant::now();
-    let process = serve(bench, folder)?;
+    let process = serve(bench, build, folder)?;
     let question = request("GET", "/livez", process.address(), &[], "");
     while started.elapsed() < TIMEOUT {
         if let Ok(mut connection) = Connection::open(process.address()).await {

@@ -29,12 +29,22 @@ impl Spread {
         };
         Self { min: at(0), median, max: at(sorted.len().saturating_sub(1)) }
     }
+
+    /// Of a single number.
+    pub fn single(number: f64) -> Self {
+        Self { min: number, median: number, max: number }
+    }
 }
 
 /// Nearest-rank percentile: the smallest value that is at least as large as `percent` per cent of the values.
 /// Zero if there are no values.
 pub fn percentile(sorted: &[Duration], percent: usize) -> Duration {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    per_mille(sorted, percent * 10)
+}
+
+/// The same in thousandths: 999 is the p99.9.
+pub fn per_mille(sorted: &[Duration], share: usize) -> Duration {
+    let rank = (sorted.len() * share).div_ceil(1_000).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
@@ -65,6 +75,7 @@ mod tests {
         let sorted: Vec<Duration> = (1..=200).map(Duration::from_micros).collect();
         assert_eq!(percentile(&sorted, 50), Duration::from_micros(100));
         assert_eq!(percentile(&sorted, 99), Duration::from_micros(198));
+        assert_eq!(per_mille(&sorted, 999), Duration::from_micros(200));
         assert_eq!(percentile(&sorted[..1], 99), Duration::from_micros(1));
         assert_eq!(percentile(&[], 50), Duration::ZERO);
     }

@@ -65,7 +65,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Strain> {
     let upstream = start_own(bench, &["--upstream"])?;
     let toolkits = write_toolkit(&bench.folder, TOOLKIT, upstream.address())?;
     let mut rows = Vec::new();
-    let start = |name: &str| Product::start(bench, &bench.folder.join(name), Some(&toolkits));
+    let start = |name: &str| Product::start(bench, bench.first()?, &bench.folder.join(name), Some(&toolkits));
     eprintln!("8,300 clients that read nothing");
     rows.push(never_read(&start("never-read")?).await?);
     eprintln!("2,000 clients, a tenth of them slow");

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::issuer::{self, Seen};
 use crate::load::{Connection, Sample, Target, request};
+use crate::names;
 use crate::process::Process;
 use crate::product::{Product, write_oauth_toolkit};
 use crate::rounds::Bench;
@@ -54,7 +55,7 @@ pub async fn measure(bench: &Bench<'_>, accounts: usize) -> Result<Wave> {
     let upstream =
         Process::start(Command::new(&bench.own).args(["--issuer", &delay]), |printed| printed.trim().parse().ok())?.0;
     let toolkits = write_oauth_toolkit(&bench.folder, TOOLKIT, upstream.address())?;
-    let product = Arc::new(Product::start(bench, &bench.folder.join("wave"), Some(&toolkits))?);
+    let product = Arc::new(Product::start(bench, bench.first()?, &bench.folder.join("wave"), Some(&toolkits))?);
     let client = json!({ "client_id": "bench", "client_secret": "bench-secret" });
     let body = json!({ "toolkit": { "slug": TOOLKIT }, "auth_config": {
         "type": "use_custom_auth", "authScheme": "OAUTH2", "credentials": client } });
@@ -129,7 +130,7 @@ async fn callers(product: &Product) -> Result<Target<'_>> {
     let call = json!({ "toolkit_slug": TOOLKIT, "endpoint": "/me", "method": "GET" });
     let sessions = product.sessions(USERS).await?;
     let requests = sessions.iter().map(|session| product.session_request(session, "proxy_execute", &call)).collect();
-    Ok(Target { name: "switchboard", process: &product.process, requests: Arc::new(requests) })
+    Ok(Target { name: names::PRODUCT.to_owned(), process: &product.process, requests: Arc::new(requests) })
 }
 
 impl Display for Wave {
