@@ -9,6 +9,8 @@ mod conformance;
 mod damaged;
 mod draft;
 mod echo;
+#[cfg(target_os = "linux")]
+mod file_writes;
 mod full_disk;
 mod interrupted;
 mod kill;
