@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
+use switchboard_repoll::Repoll;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::connection_limits::{ConnectionLimits, Slot};
@@ -88,7 +89,7 @@ impl Acceptor {
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(WriteTimeout::new(stream, WRITE_TIMEOUT)), service);
-        let connection = graceful.watch(connection);
+        let connection = Repoll::new(graceful.watch(connection));
         // A panic ends only this task and its connection.
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -116,6 +116,7 @@ fn a_leaf_crate_uses_only_the_crates_that_its_manifest_may_name() {
             "auth" => &["switchboard_catalog", "switchboard_vault"],
             // Types that rows, toolkits and services share.
             "catalog" | "store" => &["switchboard_types"],
+            "egress" => &["switchboard_repoll"],
             // No leaf: it builds on leaves, and the product builds on it.
             "toolkit-tests" => &["switchboard_auth", "switchboard_catalog", "switchboard_egress", "switchboard_vault"],
             _ => &[],

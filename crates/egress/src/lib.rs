@@ -20,6 +20,7 @@ mod limits;
 mod lookup;
 mod network;
 mod observer;
+mod outgoing;
 mod policy;
 mod send;
 #[cfg(test)]
@@ -34,7 +35,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
+use switchboard_repoll::Repoll;
 
 pub use crate::address::is_public;
 pub use crate::allow::AllowRule;
@@ -45,6 +47,7 @@ pub use crate::error::{ConfigError, EgressError};
 pub use crate::limits::Limits;
 pub use crate::network::{NetworkError, parse_network};
 pub use crate::observer::Observer;
+pub use crate::outgoing::Outgoing;
 pub use crate::policy::Destination;
 
 use crate::allow::Guard;
@@ -92,6 +95,16 @@ impl Default for EgressConfig {
     }
 }
 
+/// Spawns the tasks of connections.
+#[derive(Clone, Copy, Debug)]
+struct Repolling;
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Repolling {
+    fn execute(&self, connection: F) {
+        tokio::spawn(Repoll::new(connection));
+    }
+}
+
 /// The egress client. Clones share one connection pool.
 #[derive(Clone)]
 pub struct Egress {
@@ -122,7 +135,7 @@ impl Egress {
         let tls = tls::client_config(&config.extra_ca_pem)?;
         let connector =
             Connector::new(tls, &guard, lookup, config.connect_timeout).redirect_all_to(config.redirect_all_to);
-        let client = Client::builder(TokioExecutor::new())
+        let client = Client::builder(Repolling)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_PER_HOST)
@@ -144,9 +157,8 @@ impl Egress {
 
     /// Sends one request and reads the whole response. Any status is a response, including 3xx.
     ///
-    /// The request's URI is absolute. Hop-by-hop headers, `host`, `content-length`, `expect` and `referer`
-    /// are removed and `accept-encoding` is set to `identity`. Methods are GET, HEAD, POST, PUT, PATCH and
-    /// DELETE. Hop-by-hop headers of the response are removed.
+    /// The request's URI is absolute; [`Outgoing`] says what is changed. Hop-by-hop headers of the response are
+    /// removed.
     ///
     /// # Errors
     ///
@@ -157,7 +169,7 @@ impl Egress {
         request: Request<Bytes>,
         limits: &Limits,
     ) -> Result<Response<Bytes>, EgressError> {
-        let (parts, body) = self.stream(to, request, limits, None).await?.into_parts();
+        let (parts, body) = self.stream(to, request.try_into()?, limits, None).await?.into_parts();
         Ok(Response::from_parts(parts, body.collect().await?.0))
     }
 
@@ -170,7 +182,7 @@ impl Egress {
     pub async fn stream(
         &self,
         to: &Destination,
-        request: Request<Bytes>,
+        request: Outgoing,
         limits: &Limits,
         reservation: Option<Reservation>,
     ) -> Result<Response<Body>, EgressError> {

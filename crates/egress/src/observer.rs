@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 
 use crate::error::EgressError;
+use crate::outgoing::Outgoing;
 
 /// Observes requests and responses. It must hide secrets before it displays anything.
 pub trait Observer: Send + Sync {
@@ -27,11 +28,11 @@ pub(crate) struct Recording {
 
 impl Recording {
     /// Begins with a copy of the request.
-    pub(crate) fn new(observer: Arc<dyn Observer>, request: &Request<Bytes>) -> Self {
-        let mut copy = Request::new(request.body().clone());
-        *copy.method_mut() = request.method().clone();
-        *copy.uri_mut() = request.uri().clone();
-        *copy.headers_mut() = request.headers().clone();
+    pub(crate) fn new(observer: Arc<dyn Observer>, request: &Outgoing) -> Self {
+        let mut copy = Request::new(request.body.clone());
+        *copy.method_mut() = request.method.clone();
+        *copy.uri_mut() = request.url.as_str().parse().unwrap_or_default();
+        *copy.headers_mut() = request.headers.clone();
         Self { observer, request: copy, response: Response::default(), body: BytesMut::new(), is_shown: false }
     }
 

@@ -19,6 +19,7 @@ use crate::budget::Reservation;
 use crate::connect::{Connector, failure_in};
 use crate::error::EgressError;
 use crate::limits::Limits;
+use crate::outgoing::Outgoing;
 use crate::policy::Destination;
 
 pub(crate) type HttpClient = Client<Connector, Full<Bytes>>;
@@ -44,13 +45,12 @@ pub(crate) async fn send(
     client: &HttpClient,
     guard: &Guard,
     to: &Destination,
-    request: Request<Bytes>,
+    outgoing: Outgoing,
     limits: &Limits,
     reservation: Option<Reservation>,
 ) -> Result<Response<Body>, EgressError> {
-    let text = request.uri().to_string();
-    let url = checked_url(&text, to, guard)?;
-    let mut outgoing = outgoing(request, &text, &url)?;
+    check_url(&outgoing.url, to, guard)?;
+    let mut request = request_of(outgoing)?;
     let now = Instant::now();
     let deadline = now + limits.total.min(MAX_TOTAL);
     let deadline = limits.until.map_or(deadline, |until| deadline.min(until.into()));
@@ -58,8 +58,8 @@ pub(crate) async fn send(
         return Err(EgressError::Timeout { sent: false });
     }
     // Set as soon as a connection gets this request, so that "not sent" is certain.
-    let connection = capture_connection(&mut outgoing);
-    let response = match timeout_at(deadline, exchange(client, outgoing, limits)).await {
+    let connection = capture_connection(&mut request);
+    let response = match timeout_at(deadline, exchange(client, request, limits)).await {
         Ok(response) => response?,
         Err(_) => return Err(EgressError::Timeout { sent: connection.connection_metadata().is_some() }),
     };
@@ -72,35 +72,28 @@ pub(crate) async fn send(
     Ok(response)
 }
 
-/// Parses the request's URI with the same parser as the checks, and checks it.
-fn checked_url(uri: &str, to: &Destination, guard: &Guard) -> Result<Url, EgressError> {
-    let Ok(url) = Url::parse(uri) else {
-        return Err(EgressError::InvalidRequest { reason: "the uri is not an absolute url" });
-    };
+/// Checks the URL of a request, which is then sent as it is.
+fn check_url(url: &Url, to: &Destination, guard: &Guard) -> Result<(), EgressError> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(EgressError::EndpointNotAllowed { reason: "user information" });
     }
-    if !to.admits(&url) {
+    if !to.admits(url) {
         return Err(EgressError::HostNotAllowed);
     }
-    guard.check_url(&url)?;
-    Ok(url)
+    guard.check_url(url)
 }
 
-/// The outgoing request: to the checked URL, with the headers that the caller may not set. `uri` is the text that
-/// was checked.
-fn outgoing(request: Request<Bytes>, uri: &str, url: &Url) -> Result<Request<Full<Bytes>>, EgressError> {
-    let (parts, body) = request.into_parts();
-    let with_body = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
-    let without = matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE);
+/// The request for hyper, with the headers that the caller may not set.
+fn request_of(outgoing: Outgoing) -> Result<Request<Full<Bytes>>, EgressError> {
+    let Outgoing { method, url, mut headers, body } = outgoing;
+    let with_body = matches!(method, Method::POST | Method::PUT | Method::PATCH);
+    let without = matches!(method, Method::GET | Method::HEAD | Method::DELETE);
     if !with_body && !without {
         return Err(EgressError::InvalidRequest { reason: "the method is not supported" });
     }
-    let parsed = if url.as_str() == uri { Ok(parts.uri) } else { url.as_str().parse::<Uri>() };
-    let Ok(uri) = parsed else {
+    let Ok(uri) = url.as_str().parse::<Uri>() else {
         return Err(EgressError::InvalidRequest { reason: "the url cannot be sent" });
     };
-    let mut headers = parts.headers;
     drop_hop_by_hop(&mut headers);
     // Host and length follow from the checked URL and the body; a Referer would leak a URL.
     for name in [header::HOST, header::CONTENT_LENGTH, header::EXPECT, header::REFERER] {
@@ -111,12 +104,12 @@ fn outgoing(request: Request<Bytes>, uri: &str, url: &Url) -> Result<Request<Ful
         // RFC 9110 §8.6; some servers answer 411 without it.
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    let mut outgoing = Request::new(Full::new(body));
-    *outgoing.method_mut() = parts.method;
-    *outgoing.uri_mut() = uri;
-    *outgoing.version_mut() = Version::HTTP_11;
-    *outgoing.headers_mut() = headers;
-    Ok(outgoing)
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = headers;
+    Ok(request)
 }
 
 async fn exchange(

@@ -38,9 +38,8 @@ pub struct Call {
     // Read from the raw text by `raw_body`, so that numbers keep their exact form.
     /// JSON to send as it is. A string is sent as text, and an object whose `Content-Type` is
     /// `application/x-www-form-urlencoded` as a form.
-    #[serde(rename = "body")]
     #[schemars(with = "Option<Value>")]
-    _body: Option<IgnoredAny>,
+    body: Option<IgnoredAny>,
     /// Bytes to send instead of `body`.
     binary_body: Option<BinaryBody>,
     /// Extra headers and query parameters.
@@ -117,7 +116,8 @@ pub async fn execute(
     body: JsonBody<Call>,
 ) -> std::result::Result<Response, ApiError> {
     let session = app.sessions.get(&caller.project_id, &session_id.into()).await?;
-    let raw = raw_body(&body.bytes)?;
+    // Only a body is needed in its exact form.
+    let raw = if body.value.body.is_some() { raw_body(&body.bytes)? } else { None };
     let request = body.value.into_request(raw)?;
     let context = CallContext::of_proxy(caller.into_actor());
     let answer = app.executor.proxy_execute(&session, &request, &context).await?;

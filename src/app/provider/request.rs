@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use switchboard_auth::{UnsentRequest, credential_headers, decompressed, requires_dpop_nonce, signature_headers};
 use switchboard_catalog::{Probe, RateLimit, Scheme, Sign, Toolkit, template};
-use switchboard_egress::{Body, Destination, EgressError, Limits, Reservation};
+use switchboard_egress::{Body, Destination, EgressError, Limits, Outgoing, Reservation};
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
@@ -133,9 +133,12 @@ impl Providers {
         reservation: Option<Reservation>,
     ) -> Result<http::Response<Body>> {
         let is_idempotent = draft.method.is_idempotent();
-        let request = draft.into_request().map_err(|_| Error::field("endpoint", "is not a valid URL"))?;
-        let sent = self.egress.stream(destination, request, limits, reservation).await;
-        sent.map_err(|error| response_error(&error, is_idempotent))
+        let UnsentRequest { method, url, headers, body } = draft;
+        let request = Outgoing { method, url, headers, body };
+        match self.egress.stream(destination, request, limits, reservation).await {
+            Err(EgressError::InvalidRequest { .. }) => Err(Error::field("endpoint", "is not a valid URL")),
+            sent => sent.map_err(|error| response_error(&error, is_idempotent)),
+        }
     }
 
     /// A toolkit's own headers, with further ones on top.

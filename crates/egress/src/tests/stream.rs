@@ -21,7 +21,7 @@ async fn stream_within(egress: &Egress, url: &str, limits: &Limits, budget: &Bud
     let request = get(url);
     let destination = Destination::new([request.uri().authority().unwrap().as_str()]).unwrap();
     let reservation = budget.reserve(Duration::from_millis(50)).await.unwrap();
-    Ok(egress.stream(&destination, request, limits, Some(reservation)).await?.into_body())
+    Ok(egress.stream(&destination, request.try_into()?, limits, Some(reservation)).await?.into_body())
 }
 
 /// The chunks until the end or an error.
