@@ -153,7 +153,7 @@ pub async fn open_for_audit(config: Config) -> Result<Arc<App>> {
 
 fn assemble(config: Config, environment: Environment, store: Store, ring: KeyRing) -> Result<Arc<App>> {
     let Environment { clock, entropy, builtins, allow_loopback, with_sandbox, redirect_all_to, watch } = environment;
-    let mut catalog = Catalog::builtin()?;
+    let mut catalog = Catalog::builtin();
     if !with_sandbox {
         catalog = catalog.without("sandbox");
     }

@@ -1,12 +1,46 @@
 //! The toolkits that are compiled in. Add new folders to this list.
+//!
+//! Each is parsed when it is first needed, so that a start costs the same with any number of them. A test parses them
+//! all.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::error::CatalogError;
+use crate::model::Toolkit;
+use crate::parse;
+use crate::plain_http::PlainHttp;
+
+/// A toolkit that is compiled in.
+#[derive(Debug)]
+pub(crate) struct Builtin {
+    pub slug: &'static str,
+    /// For messages.
+    file_name: &'static str,
+    text: &'static str,
+    /// None if the file is invalid, which the test excludes.
+    parsed: OnceLock<Option<Arc<Toolkit>>>,
+}
+
+impl Builtin {
+    /// The toolkit, parsed at the first call.
+    pub fn toolkit(&self) -> Option<&Arc<Toolkit>> {
+        self.parsed.get_or_init(|| self.parse().ok().map(Arc::new)).as_ref()
+    }
+
+    fn parse(&self) -> Result<Toolkit, CatalogError> {
+        parse::toolkit(self.file_name, self.text, &PlainHttp::default())
+    }
+}
 
 macro_rules! toolkit_files {
     ($($slug:literal)*) => {
-        /// File name for messages, and text.
-        pub(crate) const FILES: &[(&str, &str)] = &[$((
-            concat!("toolkits/", $slug, "/toolkit.toml"),
-            include_str!(concat!("../../../toolkits/", $slug, "/toolkit.toml")),
-        )),*];
+        /// All of them, in the order of slugs.
+        pub(crate) static BUILTINS: [Builtin; [$($slug),*].len()] = [$(Builtin {
+            slug: $slug,
+            file_name: concat!("toolkits/", $slug, "/toolkit.toml"),
+            text: include_str!(concat!("../../../toolkits/", $slug, "/toolkit.toml")),
+            parsed: OnceLock::new(),
+        }),*];
     };
 }
 
@@ -87,4 +121,17 @@ toolkit_files! {
     "youtube"
     "zendesk"
     "zoom"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_valid_and_stands_under_its_slug() {
+        for builtin in &BUILTINS {
+            let toolkit = builtin.parse().unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(toolkit.slug, builtin.slug);
+        }
+    }
 }

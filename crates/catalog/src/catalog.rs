@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::builtin;
+use crate::builtin::{BUILTINS, Builtin};
 use crate::error::CatalogError;
 use crate::model::Toolkit;
 use crate::parse;
@@ -23,20 +23,29 @@ const MAX_BYTES: u64 = 256 * 1024;
 pub struct Catalog {
     /// Hosts that files may use with `http`.
     plain: PlainHttp,
-    toolkits: BTreeMap<String, Arc<Toolkit>>,
+    toolkits: BTreeMap<String, Entry>,
+}
+
+#[derive(Clone, Debug)]
+enum Entry {
+    Builtin(&'static Builtin),
+    Loaded(Arc<Toolkit>),
+}
+
+impl Entry {
+    fn toolkit(&self) -> Option<&Arc<Toolkit>> {
+        match self {
+            Self::Builtin(builtin) => builtin.toolkit(),
+            Self::Loaded(toolkit) => Some(toolkit),
+        }
+    }
 }
 
 impl Catalog {
-    /// The builtin toolkits.
-    ///
-    /// # Errors
-    /// Only if the binary was built from an invalid file, which the tests exclude.
-    pub fn builtin() -> Result<Self, CatalogError> {
-        let mut catalog = Self::default();
-        for (file_name, text) in builtin::FILES {
-            catalog.add(file_name, text)?;
-        }
-        Ok(catalog)
+    /// The builtin toolkits. Each is parsed when it is first needed.
+    pub fn builtin() -> Self {
+        let entries = BUILTINS.iter().map(|builtin| (builtin.slug.to_owned(), Entry::Builtin(builtin)));
+        Self { toolkits: entries.collect(), ..Self::default() }
     }
 
     /// The same; files added later may use these hosts with `http`.
@@ -91,7 +100,7 @@ impl Catalog {
     }
 
     pub(crate) fn insert(&mut self, toolkit: Arc<Toolkit>) {
-        self.toolkits.insert(toolkit.slug.clone(), toolkit);
+        self.toolkits.insert(toolkit.slug.clone(), Entry::Loaded(toolkit));
     }
 
     /// Adds one file of any name and returns its slug. An existing slug is replaced. The folder of a
@@ -116,12 +125,12 @@ impl Catalog {
 
     /// The toolkit with this exact lower-case slug.
     pub fn get(&self, slug: &str) -> Option<&Arc<Toolkit>> {
-        self.toolkits.get(slug)
+        self.toolkits.get(slug)?.toolkit()
     }
 
     /// All toolkits in the order of slugs.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Toolkit>> {
-        self.toolkits.values()
+        self.toolkits.values().filter_map(Entry::toolkit)
     }
 
     /// Number of toolkits.

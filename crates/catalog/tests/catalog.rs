@@ -15,7 +15,7 @@ fn repository() -> &'static Path {
 
 #[test]
 fn every_folder_of_toolkits_is_builtin() {
-    let catalog = Catalog::builtin().expect("builtin toolkits are valid");
+    let catalog = Catalog::builtin();
     let mut folders = Catalog::default();
     let count = folders.load_dir(&repository().join("toolkits")).expect("folders are valid");
     let slugs = |catalog: &Catalog| -> Vec<String> { catalog.iter().map(|toolkit| toolkit.slug.clone()).collect() };
@@ -26,7 +26,7 @@ fn every_folder_of_toolkits_is_builtin() {
 
 #[test]
 fn builtin_toolkits_name_credentials_as_the_api_does() {
-    let catalog = Catalog::builtin().expect("valid");
+    let catalog = Catalog::builtin();
     for toolkit in catalog.iter() {
         for scheme in toolkit.schemes() {
             let fields = toolkit.scheme_fields(scheme);
@@ -57,7 +57,7 @@ fn builtin_toolkits_name_credentials_as_the_api_does() {
 
 #[test]
 fn a_slug_is_looked_up_exactly() {
-    let catalog = Catalog::builtin().expect("valid");
+    let catalog = Catalog::builtin();
     assert_eq!(catalog.get("github").map(|toolkit| &*toolkit.name), Some("GitHub"));
     assert!(catalog.get("GITHUB").is_none());
     assert!(catalog.get("").is_none());
@@ -65,7 +65,7 @@ fn a_slug_is_looked_up_exactly() {
 
 #[test]
 fn the_sandbox_uses_the_services_address() {
-    let catalog = Catalog::builtin().expect("valid");
+    let catalog = Catalog::builtin();
     let sandbox = catalog.get("sandbox").expect("builtin");
     assert_eq!(sandbox.schemes(), [Scheme::OAuth2, Scheme::ApiKey, Scheme::Basic]);
     let vars = |name: &str| match name {
@@ -97,7 +97,7 @@ fn fields_are_those_of_the_connection_and_of_the_scheme() {
     let vars = |name: &str| (name == "site").then(|| "corp".to_owned());
     let rules = acme.host_rules(&vars).expect("all variables have values");
     assert_eq!(rules, ["corp.acme.test", "*.files.acme.test", "127.0.0.1:9000"]);
-    let stripe = Catalog::builtin().expect("valid").get("stripe").cloned().expect("builtin");
+    let stripe = Catalog::builtin().get("stripe").cloned().expect("builtin");
     let of_stripe: Vec<_> =
         stripe.scheme_fields(Scheme::OAuth2).into_iter().map(|field| (field.name, field.by_developer)).collect();
     assert_eq!(of_stripe, [("channel".to_owned(), true)]);
@@ -130,7 +130,7 @@ fn a_folder_replaces_builtin_toolkits_and_adds_others() {
     fs::create_dir(dir.path().join(".git")).expect("create folder");
     fs::write(dir.path().join("README.md"), "not a toolkit").expect("write file");
 
-    let mut catalog = Catalog::builtin().expect("valid");
+    let mut catalog = Catalog::builtin();
     let before = catalog.len();
     assert_eq!(catalog.load_dir(dir.path()).map_err(|error| error.to_string()), Ok(2));
     assert_eq!(catalog.len(), before + 1);
@@ -207,7 +207,7 @@ fn the_table_of_keys_is_current() {
 #[test]
 fn the_page_of_all_toolkits_is_current() {
     let path = repository().join("docs/toolkits.md");
-    let page = switchboard_catalog::overview(&Catalog::builtin().expect("valid"));
+    let page = switchboard_catalog::overview(&Catalog::builtin());
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &page).expect("write");
     }

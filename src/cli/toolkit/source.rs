@@ -56,7 +56,7 @@ impl Source {
 
     /// Loads the toolkit.
     pub(super) fn load(&self) -> Result<Arc<Toolkit>> {
-        let mut catalog = Catalog::builtin()?.allowing(self.plain.hosts()?);
+        let mut catalog = Catalog::builtin().allowing(self.plain.hosts()?);
         let slug = if let Some(file) = self.file() {
             catalog.load_file(&file).map_err(|error| anyhow!("\n{error}"))?
         } else {

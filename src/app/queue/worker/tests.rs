@@ -86,7 +86,7 @@ fn core(folder: &Path, clock: &SetClock) -> Arc<Core> {
     let settings = own.overlay(Layer::defaults().unwrap()).check().unwrap().settings;
     Arc::new(Core {
         store: Store::open(&folder.join("switchboard.db")).unwrap(),
-        catalog: CurrentCatalog::new(Catalog::builtin().unwrap(), Folders::open(&[], PlainHttp::default()).unwrap()),
+        catalog: CurrentCatalog::new(Catalog::builtin(), Folders::open(&[], PlainHttp::default()).unwrap()),
         settings,
         builtins: BTreeMap::new(),
         clock: Arc::new(clock.clone()),
