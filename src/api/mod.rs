@@ -30,26 +30,22 @@ use crate::pages;
 /// The whole service: API, pages, health.
 pub fn router(app: &Arc<App>) -> Router {
     Router::new()
-        .nest(PREFIX, operations(app))
-        .nest(EARLIER_PREFIX, operations(app))
+        .nest(PREFIX, operations())
+        .nest(EARLIER_PREFIX, operations())
         .merge(outside_the_prefix())
         .merge(pages::router())
         .merge(http::health::router())
         .fallback(http::error::unknown_path)
         .method_not_allowed_fallback(http::error::unknown_method)
-        .layer(from_fn_with_state(Arc::clone(app), http::limits::guard))
-        // Outermost: assigns the request id, finds the operation, validates HTTP, writes the log line, renders errors.
+        // Around everything: assigns the request id, finds the operation, validates HTTP, counts for the rate limits, checks
+        // the key, writes the log line, renders errors.
         .layer(from_fn_with_state(http::edge::Edge { app: Arc::clone(app), find: table::find }, http::edge::guard))
         .with_state(Arc::clone(app))
 }
 
 /// Operations of the API.
-fn operations(app: &Arc<App>) -> Router<Arc<App>> {
-    let secured = table::routes()
-        .fallback(http::error::unknown_path)
-        .method_not_allowed_fallback(http::error::unknown_method)
-        .layer(from_fn_with_state(Arc::clone(app), http::auth::require_key));
-    secured.merge(public())
+fn operations() -> Router<Arc<App>> {
+    table::routes().merge(public())
 }
 
 /// The session MCP endpoint, the `OpenAPI` document and its reference page are outside of the prefix.

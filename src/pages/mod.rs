@@ -47,13 +47,23 @@ pub fn reference(operations: Vec<&'static Operation>) -> Router<Arc<App>> {
     reference::router(operations).layer(from_fn(headers))
 }
 
-/// Redirect URIs: one per auth config, and a shared one for auth configs with their own. `form_post`
-/// responses arrive as POST.
+/// Routes under the prefix of the API that take no key: redirect URIs, one per auth config, and a shared one for auth
+/// configs with their own; and the metadata of clients.
+const CALLBACKS: [&str; 3] =
+    ["/toolkits/auth/callback", "/toolkits/auth/callback/{name}", "/toolkits/auth/client/{auth_config_id}"];
+
+/// The routes of [`CALLBACKS`]. `form_post` responses arrive as POST.
 pub fn callbacks() -> Router<Arc<App>> {
+    let [shared, own, client] = CALLBACKS;
     Router::new()
-        .route("/toolkits/auth/callback", get(callback::shared).post(callback::posted))
-        .route("/toolkits/auth/callback/{name}", get(callback::own).post(callback::posted))
-        .route("/toolkits/auth/client/{auth_config_id}", get(callback::client))
+        .route(shared, get(callback::shared).post(callback::posted))
+        .route(own, get(callback::own).post(callback::posted))
+        .route(client, get(callback::client))
+}
+
+/// Whether a route under the prefix of the API takes no key.
+pub fn is_callback(route: &str) -> bool {
+    CALLBACKS.contains(&route)
 }
 
 /// Whether the response at this path is a page.

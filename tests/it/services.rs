@@ -36,7 +36,7 @@ fn core(folder: &Path, clock: &ManualClock) -> Core {
     let layer = own.overlay(Layer::defaults().unwrap());
     Core {
         store: Store::open(&folder.join("switchboard.db")).unwrap(),
-        catalog: CurrentCatalog::new(Catalog::builtin().unwrap(), Folders::open(&[], PlainHttp::default()).unwrap()),
+        catalog: CurrentCatalog::new(Catalog::builtin(), Folders::open(&[], PlainHttp::default()).unwrap()),
         settings: layer.check().unwrap().settings,
         builtins: BTreeMap::new(),
         clock: Arc::new(clock.clone()),
@@ -113,12 +113,12 @@ fn account(clock: &ManualClock, credentials: &Credentials) -> AccountRow {
 async fn a_refresher_needs_no_server() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), ManualClock::new());
     let (refresher, credentials) = refresher(folder.path(), &clock);
-    let account = account(&clock, &credentials);
-    let toolkit = Catalog::builtin().unwrap().get("github").unwrap().clone();
-    let (_, secrets) = refresher.fresh_credential(account.clone(), &toolkit).await.unwrap();
+    let account = Arc::new(account(&clock, &credentials));
+    let toolkit = Catalog::builtin().get("github").unwrap().clone();
+    let (_, secrets) = refresher.fresh_credential(Arc::clone(&account), &toolkit).await.unwrap();
     assert_eq!(secrets.get("access_token"), Some("at-1"), "a fresh token is used as it is");
     clock.advance(Duration::from_hours(2));
     // A dead token is refreshed, and for that the account is read again.
-    let error = refresher.fresh_credential(account.clone(), &toolkit).await.unwrap_err();
+    let error = refresher.fresh_credential(Arc::clone(&account), &toolkit).await.unwrap_err();
     assert_eq!(error.code(), Code::AccountNotFound);
 }

@@ -16,6 +16,7 @@ mod read_counts;
 mod row;
 mod sqlite;
 mod unit;
+mod versioned;
 
 pub mod accounts;
 pub mod api_keys;
@@ -44,8 +45,9 @@ pub use page::{COUNT_LIMIT, ListPage, PageQuery, PageStart, Position};
 pub use read_counts::ReadCounts;
 pub use refusal::Refusal;
 pub use row::{DatabaseInconsistency, Row};
-pub use sqlite::{OpenError, Store};
+pub use sqlite::{Generation, OpenError, Store, Topic};
 pub use unit::{Statement, Unit, Value};
+pub use versioned::Versioned;
 
 use thiserror::Error;
 

@@ -183,6 +183,7 @@ pub(crate) enum Lock {
 
 impl Parent {
     /// Its table.
+    #[cfg(debug_assertions)]
     pub(crate) fn table(self) -> &'static str {
         match self {
             Self::Project => "projects",

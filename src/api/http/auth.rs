@@ -11,10 +11,9 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use switchboard_store::organization_keys::OrganizationKeyRow;
 use switchboard_types::ProjectId;
@@ -24,10 +23,11 @@ use super::edge::{CallerRequestId, LoggedKey, RequestId};
 use super::error::ApiError;
 use super::parameters::{self, Routed};
 use super::{admission, limits};
-use crate::api::operations::{Keys, Operation};
+use crate::api::operations::{EARLIER_PREFIX, Keys, Operation, PREFIX};
 use crate::app::project::keys::{self, KeyScope};
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
+use crate::pages;
 use crate::text::capital;
 
 /// Headers that carry a credential, and the kind of key that each is for.
@@ -114,38 +114,63 @@ pub(in crate::api) struct AuthenticatedKey {
     pub(in crate::api) scope: KeyScope,
 }
 
-/// Requires a valid key, of a kind and with the permissions that the operation accepts. A path outside
-/// of the table requires any valid key.
-pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+/// Requires a valid key, of a kind and with the permissions that the operation accepts. Any other path under the prefix
+/// of the API, or method of a path, requires any valid key; pages and health checks require none.
+pub async fn require_key<F: Future<Output = Response>>(
+    app: &App,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let routed = request.extensions().get::<Routed>().copied();
+    if routed.is_none() && !is_for_api(&request) {
+        return next(request).await;
+    }
     let keys = routed.map_or(Keys::Any, |routed| routed.operation.keys);
     if keys == Keys::Public {
-        return run(&app, routed, request, next).await;
+        return run(app, routed, request, next).await;
     }
-    let key = match authenticate(&app, keys, request.headers(), request.extensions()).await {
+    let key = match authenticate(app, keys, request.headers(), request.extensions()).await {
         Ok(key) => key,
         Err(error) => return ApiError(error).into_response(),
     };
     let logged = LoggedKey(key.key_id().to_owned());
     // A request that is rejected after authentication also counts for the key.
-    let handled = async {
-        match admit(&app, routed.map(|routed| routed.operation), &mut request, key).await {
-            Ok(()) => run(&app, routed, request, next).await,
+    let operation = async {
+        match admit(app, routed.map(|routed| routed.operation), &mut request, key).await {
+            Ok(()) => run(app, routed, request, next).await,
             Err(error) => ApiError(error).into_response(),
         }
     };
-    let mut response = limits::with_key(&app, &logged.0, handled).await;
+    let mut response = limits::with_key(app, &logged.0, operation).await;
     response.extensions_mut().insert(logged);
     response
 }
 
 /// Runs an operation for an authorized caller, after checking its parameters.
-async fn run(app: &App, routed: Option<Routed>, request: Request, next: Next) -> Response {
-    let Some(routed) = routed else { return next.run(request).await };
-    match parameters::check(routed, &request, app.core.settings.unknown_query_parameters) {
-        Ok(warnings) => parameters::with_warnings(next.run(request).await, &warnings).await,
+async fn run<F: Future<Output = Response>>(
+    app: &App,
+    routed: Option<Routed>,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    let unknown = app.core.settings.unknown_query_parameters;
+    let checked = routed.map_or(Ok(Vec::new()), |routed| parameters::check(routed, &request, unknown));
+    match checked {
+        Ok(warnings) => parameters::with_warnings(next(request).await, &warnings).await,
         Err(error) => ApiError(error).into_response(),
     }
+}
+
+/// Whether a request is for the API: anything under its prefixes but the routes that take no key.
+fn is_for_api(request: &Request) -> bool {
+    let below = |path: &str, prefix: &str| {
+        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    [PREFIX, EARLIER_PREFIX].into_iter().any(|prefix| below(request.uri().path(), prefix))
+        && ![PREFIX, EARLIER_PREFIX]
+            .into_iter()
+            .any(|prefix| route.and_then(|route| route.strip_prefix(prefix)).is_some_and(pages::is_callback))
 }
 
 /// Authorizes a key for an operation, or for a path outside of the table, and passes the caller to the
@@ -208,8 +233,9 @@ async fn authenticate(app: &App, keys: Keys, headers: &HeaderMap, extensions: &E
         return Ok(AuthenticatedKey { principal, scope: KeyScope::default() });
     }
     let key = app.keys.authenticate(presented).await.map_err(with_hint)?;
-    let caller = Caller { project_id: key.project_id, key_id: key.key_id, request_id, caller_request_id };
-    Ok(AuthenticatedKey { principal: Principal::Project(caller), scope: key.scope })
+    let (project_id, key_id) = (key.project_id.clone(), key.id.clone());
+    let caller = Caller { project_id, key_id, request_id, caller_request_id };
+    Ok(AuthenticatedKey { principal: Principal::Project(caller), scope: key.scope.clone() })
 }
 
 /// The one credential of a request, and the kind that its header is for. A value that is not text is an

@@ -6,7 +6,6 @@
 //! route, never the path: a path may contain a link token.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Instant;
@@ -19,6 +18,7 @@ use tracing::Instrument;
 
 use super::error::{ApiError, Unrendered, render};
 use super::parameters::Routed;
+use super::{auth, limits};
 use crate::app::App;
 use crate::client_address::{MAX_HEAD, OnlyHealth};
 use crate::error::{Class, Code, Error};
@@ -51,11 +51,15 @@ pub struct Edge {
     pub find: fn(&Request) -> Option<Routed>,
 }
 
-/// Wraps every request. A panic anywhere in its handling, including this layer and the log line,
-/// results in a 500 and affects no other request.
+/// Wraps every request: this layer, then the rate limits, then the key, then the handler. They are called directly,
+/// because a layer of its own costs each of them several allocations. A panic anywhere, including this layer and the
+/// log line, results in a 500 and affects no other request.
 pub async fn guard(State(edge): State<Edge>, request: Request, next: Next) -> Response {
     let id = OnceLock::new();
-    let answer = without_panic(guarded(edge, request, next, &id)).await;
+    let app = Arc::clone(&edge.app);
+    let limited =
+        |request| limits::guard(&app, request, |request| auth::require_key(&app, request, |request| next.run(request)));
+    let answer = without_panic(guarded(edge, request, limited, &id)).await;
     answer.unwrap_or_else(|| {
         let id = id.get().map_or("req_unknown", |id| id);
         let mut response = render(&Error::internal("the edge panicked"), id);
@@ -68,7 +72,12 @@ pub async fn guard(State(edge): State<Edge>, request: Request, next: Next) -> Re
 }
 
 /// `known_id` is set to the id in the response as soon as it is known.
-async fn guarded(edge: Edge, mut request: Request, next: Next, known_id: &OnceLock<Arc<str>>) -> Response {
+async fn guarded<F: Future<Output = Response>>(
+    edge: Edge,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+    known_id: &OnceLock<Arc<str>>,
+) -> Response {
     let Edge { app, find } = edge;
     let started = Instant::now();
     let caller_id = caller_request_id(request.headers());
@@ -88,7 +97,7 @@ async fn guarded(edge: Edge, mut request: Request, next: Next, known_id: &OnceLo
     let span = tracing::debug_span!("request", request.id = %id);
     let mut response = match validate_request(&request, &app) {
         Ok(()) => {
-            let handled = without_panic(next.run(request)).instrument(span).await;
+            let handled = without_panic(next(request)).instrument(span).await;
             handled.unwrap_or_else(|| ApiError(Error::internal("a request handler panicked")).into_response())
         }
         Err(error) => {
@@ -175,14 +184,14 @@ fn validate_request(request: &Request, app: &App) -> Result<(), Error> {
     Err(Error::new(Code::Misdirected, "This server does not answer to that host name"))
 }
 
-/// The response; none if the handler panicked.
-async fn without_panic(handler: impl Future<Output = Response>) -> Option<Response> {
-    let mut handler = pin!(handler);
-    let guarded = std::future::poll_fn(move |context| {
+/// The response; none if the handler panicked. The future is on the heap, so that those around it stay small: they are
+/// moved several times.
+fn without_panic<'a>(handler: impl Future<Output = Response> + 'a) -> impl Future<Output = Option<Response>> + 'a {
+    let mut handler = Box::pin(handler);
+    std::future::poll_fn(move |context| {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context)));
         polled.map_or_else(|_| Poll::Ready(None), |poll| poll.map(Some))
-    });
-    guarded.await
+    })
 }
 
 fn log(

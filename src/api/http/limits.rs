@@ -7,9 +7,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::auth::ClientAddress;
@@ -41,44 +40,45 @@ enum Kind {
 }
 
 /// Counts every request that is not counted for a key.
-pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub async fn guard<F: Future<Output = Response>>(
+    app: &App,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let kind = kind(&request);
-    if kind == Kind::Unlimited {
-        return next.run(request).await;
-    }
     let peer = request.extensions().get::<Peer>().copied();
     let address = app.core.settings.trusted_proxies.client(peer, request.headers());
     // A key may be restricted to addresses; authentication reads this.
     request.extensions_mut().insert(ClientAddress(address));
-    if kind == Kind::WithKey {
-        let mut response = next.run(request).await;
-        if response.extensions().get::<Keyed>().is_some() {
-            return response;
+    let mut standing = None;
+    if kind == Kind::WithoutKey {
+        match app.limits.count_address(address) {
+            Ok(counted) => standing = counted,
+            Err(exceeded) => return refuse(app, &request, exceeded),
         }
-        return match app.limits.count_address(address) {
-            Ok(standing) => {
-                describe(response.headers_mut(), standing);
-                response
-            }
+    }
+    let mut response = next(request).await;
+    if kind == Kind::WithKey && response.extensions().get::<Keyed>().is_none() {
+        match app.limits.count_address(address) {
+            Ok(counted) => standing = counted,
             // A successful response is kept; only an error is replaced by the 429.
-            Err(_) if response.status().is_success() => response,
-            Err(exceeded) => refusal(exceeded, ADDRESS),
-        };
-    }
-    match app.limits.count_address(address) {
-        Ok(standing) => {
-            let mut response = next.run(request).await;
-            describe(response.headers_mut(), standing);
-            response
+            Err(_) if response.status().is_success() => {}
+            Err(exceeded) => return refusal(exceeded, ADDRESS),
         }
-        Err(exceeded) if pages::is_page(request.uri().path()) => {
-            let id = request.extensions().get::<RequestId>().map(|id| Arc::clone(&id.0)).unwrap_or_default();
-            let mut response = pages::rate_limited(&app, &exceeded.error(ADDRESS), &id);
-            describe(response.headers_mut(), Some(RateLimitStatus { limit: exceeded.limit, remaining: 0 }));
-            response
-        }
-        Err(exceeded) => refusal(exceeded, ADDRESS),
     }
+    describe(response.headers_mut(), standing);
+    response
+}
+
+/// Refuses a request without a key: as a page where its response would be one.
+fn refuse(app: &App, request: &Request, exceeded: Exceeded) -> Response {
+    if !pages::is_page(request.uri().path()) {
+        return refusal(exceeded, ADDRESS);
+    }
+    let id = request.extensions().get::<RequestId>().map(|id| Arc::clone(&id.0)).unwrap_or_default();
+    let mut response = pages::rate_limited(app, &exceeded.error(ADDRESS), &id);
+    describe(response.headers_mut(), Some(RateLimitStatus { limit: exceeded.limit, remaining: 0 }));
+    response
 }
 
 /// Runs the handler of a request with an accepted key, unless the key is over its limit.

@@ -2,7 +2,7 @@
 //!
 //! A change made by this process is visible at once, because every writer calls [`Recent::forget`]. A change
 //! made by another server is visible after [`LIFETIME`]. Contains ids and policies, never keys, tokens or
-//! sealed values; keys and accounts are read each time.
+//! sealed values; keys and accounts are remembered exactly ([`switchboard_store::Versioned`]).
 
 use std::collections::HashMap;
 use std::hash::Hash;

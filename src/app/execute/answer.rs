@@ -1,6 +1,8 @@
 //! Reads the answer of a provider for the caller: within the memory budget, decompressed, and with the credential
 //! redacted in every encoding (R52).
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName};
 use http::response::Parts;
@@ -10,6 +12,7 @@ use switchboard_egress::{Body, BudgetExhausted, EgressError, Reservation};
 use tokio::sync::Semaphore;
 
 use super::content::{self, Content};
+use super::ready::Ready;
 use crate::app::execute::Executor;
 use crate::app::provider::request::response_error;
 use crate::error::{Error, Result};
@@ -74,16 +77,17 @@ impl Executor {
     pub(super) async fn read_answer(
         &self,
         response: Response<Body>,
-        redactor: Redactor,
+        ready: &Arc<Ready>,
         is_idempotent: bool,
         max: usize,
     ) -> Result<Answer> {
+        let redactor = &ready.redactor;
         let failure = |error: EgressError| response_error(&error, is_idempotent);
         let (head, body) = response.into_parts();
         if content::is_binary(&head.headers) {
-            let (bytes, reservation) = collect_redacted(body, &redactor, &self.redacting).await.map_err(failure)?;
+            let (bytes, reservation) = collect_redacted(body, redactor, &self.redacting).await.map_err(failure)?;
             let content = if bytes.is_empty() { Content::Empty } else { Content::Binary(bytes) };
-            return Ok(answer(&head, content, &redactor, reservation));
+            return Ok(answer(&head, content, redactor, reservation));
         }
         // JSON and text need the whole body: only then is it certain that it is well-formed, which decides how it
         // is returned, and JSON is redacted by its values.
@@ -94,10 +98,11 @@ impl Executor {
             grown.map_err(|BudgetExhausted| failure(EgressError::BudgetExhausted))?;
         }
         if bytes.len() < LARGE_BODY && !may_grow {
-            return read(head, bytes, &redactor, reservation, max);
+            return read(head, bytes, redactor, reservation, max);
         }
         // Redacting megabytes would block a thread of the runtime. One response is processed after the other.
-        let reading = self.large_answers.run(move || read(head, bytes, &redactor, reservation, max));
+        let ready = Arc::clone(ready);
+        let reading = self.large_answers.run(move || read(head, bytes, &ready.redactor, reservation, max));
         reading.await.map_err(Error::internal)?
     }
 }

@@ -1,12 +1,13 @@
 //! What a front end gives to the pipeline: a call, and how it becomes a request.
 
-use http::Method;
+use http::{HeaderMap, Method};
 use switchboard_auth::UnsentRequest;
 use switchboard_catalog::{Scheme, Toolkit};
-use switchboard_egress::Destination;
+use url::Url;
 
-use crate::app::model::params::AccountParams;
+use super::ready::Ready;
 use crate::app::provider::Providers;
+use crate::app::provider::request::egress_error;
 use crate::app::session::policy::CallKind;
 use crate::error::Result;
 
@@ -42,15 +43,38 @@ pub trait FrontEnd: Sync {
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
     /// Expands the templates of the toolkit file.
-    pub providers: &'a Providers,
+    pub(super) providers: &'a Providers,
+    pub(super) ready: &'a Ready,
+}
+
+impl Target<'_> {
     /// The toolkit.
-    pub toolkit: &'a Toolkit,
+    pub fn toolkit(&self) -> &Toolkit {
+        &self.ready.toolkit
+    }
+
     /// How the account authenticates.
-    pub scheme: Scheme,
-    /// Parameters of the account.
-    pub params: &'a AccountParams,
-    /// The hosts that may be called, and the paths on the base URL's host.
-    pub destination: &'a Destination,
+    pub fn scheme(&self) -> Scheme {
+        self.ready.scheme
+    }
+
+    /// The URL of an endpoint of the toolkit.
+    ///
+    /// # Errors
+    /// The endpoint may not be called.
+    pub fn resolve(&self, endpoint: &str) -> Result<Url> {
+        self.ready.destination.resolve(&self.ready.base_url, endpoint).map_err(|error| egress_error(&error))
+    }
+
+    /// The toolkit's own headers.
+    pub fn headers(&self) -> HeaderMap {
+        self.ready.headers.clone()
+    }
+
+    /// A text of the toolkit file with the values of the account.
+    pub fn expand(&self, text: &str) -> Result<String> {
+        self.providers.expand(text, &self.ready.params)
+    }
 }
 
 crate::redacted_debug!(Call<'a>, Target<'a>);

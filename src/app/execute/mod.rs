@@ -10,6 +10,7 @@ mod content;
 pub mod context;
 mod pipeline;
 pub mod proxy;
+mod ready;
 mod retry_unauthorized;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use switchboard_egress::Budget;
 use tokio::sync::Semaphore;
 
+use self::ready::ReadyAccounts;
 use crate::app::base::core::Core;
 use crate::app::base::rate_limits::Limits;
 use crate::app::base::threads::Threads;
@@ -33,6 +35,7 @@ pub struct Executor {
     providers: Arc<Providers>,
     refresher: Arc<Refresher>,
     sessions: Arc<Sessions>,
+    ready_accounts: ReadyAccounts,
     answers: Budget,
     large_answers: Threads,
     /// Who redacts a chunk of a large binary body.
@@ -61,6 +64,7 @@ impl Executor {
             providers,
             refresher,
             sessions,
+            ready_accounts: ReadyAccounts::default(),
             answers,
             large_answers,
             redacting: Semaphore::new(1),
@@ -70,5 +74,10 @@ impl Executor {
     /// Bytes of the memory budget for responses that are free.
     pub fn free_answer_memory(&self) -> usize {
         self.answers.available()
+    }
+
+    /// Wipes the credentials that were remembered for long enough.
+    pub(in crate::app) fn forget_old_credentials(&self) -> usize {
+        self.ready_accounts.forget_old()
     }
 }

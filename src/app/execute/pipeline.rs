@@ -1,19 +1,21 @@
 //! The one way from a call to its answer, for all front ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use switchboard_auth::Redactor;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_egress::{BudgetExhausted, Reservation};
 use switchboard_store::accounts::AccountRow;
 use switchboard_vault::Secrets;
 use tracing::Span;
 use tracing::field::Empty;
+use url::Url;
 
 use super::answer::Answer;
 use super::call::{Call, Target};
 use super::context::CallContext;
+use super::ready::{self, Ready};
 use crate::app::base::errors::auth_config_not_found;
 use crate::app::execute::Executor;
 use crate::app::model::params::AccountParams;
@@ -21,20 +23,13 @@ use crate::app::provider::extra_tokens::select_token;
 use crate::app::provider::request::busy;
 use crate::app::session::Session;
 use crate::app::session::resolve::Admitted;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::text::truncate;
 
 /// How long a call waits for response memory, before it is sent and while the response arrives.
 const RESERVATION_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same for the response to a request that is not idempotent: it cannot be requested again.
 const NON_IDEMPOTENT_RESERVATION_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// What requests of an account are authenticated with.
-struct Authentication {
-    scheme: Scheme,
-    secrets: Secrets,
-    params: AccountParams,
-}
 
 impl Executor {
     /// Makes a call with the account that the session uses for the toolkit. An answer with any status is an
@@ -52,22 +47,18 @@ impl Executor {
         let admitted = self.admit(session, &call)?;
         let toolkit = admitted.toolkit();
         let Some(account) = self.sessions.resolve(&admitted, call.account).await? else {
-            return self.send(toolkit, &Authentication::none(), &call, context).await;
+            return self.send(&Arc::new(self.without_account(toolkit)?), &call, context).await;
         };
         Span::current().record("account", account.id.as_str());
         self.limits.count_account(&account.id)?;
-        let (account, secrets) = self.refresher.fresh_credential(account, toolkit).await?;
-        let authentication = self.authentication(toolkit, &account, secrets).await?;
-        let answer = self.send(toolkit, &authentication, &call, context).await?;
+        let ready = self.ready(account, toolkit).await?;
+        let answer = self.send(&ready, &call, context).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        match self.renew_after_unauthorized(&account, toolkit, context.deadline).await? {
+        match self.renew_after_unauthorized(&ready, context.deadline).await? {
             // Only the caller can decide to repeat a request that may have had an effect.
-            Some((account, secrets)) if call.front_end.method().is_idempotent() => {
-                let authentication = self.authentication(toolkit, &account, secrets).await?;
-                self.send(toolkit, &authentication, &call, context).await
-            }
+            Some(renewed) if call.front_end.method().is_idempotent() => self.send(&renewed, &call, context).await,
             _ => Ok(answer),
         }
     }
@@ -79,44 +70,76 @@ impl Executor {
         session.admit(call.front_end.kind(slug), toolkit.clone())
     }
 
-    /// What requests need for authentication as an account.
-    async fn authentication(
+    /// The account with a credential that is alive, refreshed first when it is due. One that is due is never taken
+    /// from memory.
+    pub(super) async fn ready(&self, account: Arc<AccountRow>, toolkit: &Arc<Toolkit>) -> Result<Arc<Ready>> {
+        if !self.refresher.is_fresh(&account) {
+            let (account, secrets) = self.refresher.fresh_credential(account, toolkit).await?;
+            return self.prepare(account, toolkit, secrets).await.map(Arc::new);
+        }
+        if let Some(ready) = self.ready_accounts.get(&account, toolkit) {
+            return Ok(ready);
+        }
+        let secrets = self.credentials.open_credential(&account)?;
+        let ready = Arc::new(self.prepare(Arc::clone(&account), toolkit, secrets).await?);
+        self.ready_accounts.put(&account, &ready);
+        Ok(ready)
+    }
+
+    /// What requests of an account need.
+    pub(super) async fn prepare(
         &self,
-        toolkit: &Toolkit,
-        account: &AccountRow,
-        secrets: Secrets,
-    ) -> Result<Authentication> {
+        account: Arc<AccountRow>,
+        toolkit: &Arc<Toolkit>,
+        mut secrets: Secrets,
+    ) -> Result<Ready> {
         let scheme = account.scheme;
         let params = AccountParams::parse(&account.params)?.with_derived_values(toolkit, scheme);
-        let mut secrets = secrets;
         if scheme == Scheme::OAuth1 {
             let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
             secrets = self.providers.signing_secrets(toolkit, scheme, &config, &params, &secrets)?;
         }
-        Ok(Authentication { scheme, secrets, params })
+        self.assemble(Some(account), toolkit, scheme, secrets, params)
+    }
+
+    /// The same for a toolkit that needs no credential.
+    pub(super) fn without_account(&self, toolkit: &Arc<Toolkit>) -> Result<Ready> {
+        self.assemble(None, toolkit, Scheme::NoAuth, Secrets::new(), AccountParams::default())
+    }
+
+    fn assemble(
+        &self,
+        account: Option<Arc<AccountRow>>,
+        toolkit: &Arc<Toolkit>,
+        scheme: Scheme,
+        secrets: Secrets,
+        params: AccountParams,
+    ) -> Result<Ready> {
+        let base_url = self.providers.expand(toolkit.base_url(scheme), &params)?;
+        Ok(Ready {
+            destination: self.providers.destination(toolkit, &params)?,
+            base_url: Url::parse(&base_url).map_err(Error::internal)?,
+            headers: self.providers.default_headers(toolkit, std::iter::empty(), &params)?,
+            redactor: ready::redactor(toolkit, scheme, &secrets),
+            account,
+            toolkit: Arc::clone(toolkit),
+            scheme,
+            secrets,
+            params,
+        })
     }
 
     /// Sends the request once and reads its answer.
-    async fn send(
-        &self,
-        toolkit: &Toolkit,
-        authentication: &Authentication,
-        call: &Call<'_>,
-        context: &CallContext,
-    ) -> Result<Answer> {
-        let Authentication { scheme, secrets, params } = authentication;
-        let scheme = *scheme;
-        let selected = select_token(toolkit, scheme, secrets, params, call.token)?;
-        let destination = self.providers.destination(toolkit, params)?;
-        let target = Target { providers: &self.providers, toolkit, scheme, params, destination: &destination };
-        let draft = call.front_end.request(&target)?;
+    async fn send(&self, ready: &Arc<Ready>, call: &Call<'_>, context: &CallContext) -> Result<Answer> {
+        let Ready { toolkit, scheme, secrets, params, destination, .. } = &**ready;
+        let selected = select_token(toolkit, *scheme, secrets, params, call.token)?;
+        let draft = call.front_end.request(&Target { providers: &self.providers, ready })?;
         let is_idempotent = draft.method.is_idempotent();
         let reservation = Some(self.reserve(is_idempotent).await?);
-        let account = (toolkit, scheme, selected.as_ref().unwrap_or(secrets), params);
-        let response = self.providers.send_as(account, &destination, draft, &context.limits(), reservation).await?;
-        let redactor = authentication.redactor(toolkit);
-        self.read_answer(response, redactor, is_idempotent, context.max_answer).await
+        let account = (&**toolkit, *scheme, selected.as_ref().unwrap_or(secrets), params);
+        let response = self.providers.send_as(account, destination, draft, &context.limits(), reservation).await?;
+        self.read_answer(response, ready, is_idempotent, context.max_answer).await
     }
 
     /// Reserves memory for a response, so that no request is sent whose response cannot be stored.
@@ -124,26 +147,5 @@ impl Executor {
         let reservation = self.answers.reserve(RESERVATION_TIMEOUT).await.map_err(|BudgetExhausted| busy())?;
         let timeout = if is_idempotent { RESERVATION_TIMEOUT } else { NON_IDEMPOTENT_RESERVATION_TIMEOUT };
         Ok(reservation.with_timeout(timeout))
-    }
-}
-
-impl Authentication {
-    /// That of a toolkit that needs no credential.
-    fn none() -> Self {
-        Self { scheme: Scheme::NoAuth, secrets: Secrets::new(), params: AccountParams::default() }
-    }
-
-    /// Redacts the secrets of the account in responses: the fields that the toolkit file declares as secret.
-    fn redactor(&self, toolkit: &Toolkit) -> Redactor {
-        let Self { scheme, secrets, .. } = self;
-        let redactor = Redactor::new(secrets, |name| toolkit.is_secret(*scheme, name));
-        match (&toolkit.basic, secrets.get("username")) {
-            (Some(basic), Some(_)) if *scheme == Scheme::Basic => {
-                // The username as it was sent. This cannot fail here: the request was sent.
-                let username = switchboard_auth::basic_username(basic, secrets).unwrap_or_default();
-                redactor.with_basic(username.expose(), secrets.get("password").unwrap_or_default())
-            }
-            _ => redactor,
-        }
     }
 }

@@ -15,7 +15,7 @@ use super::answer::{Answer, AnswerData};
 use super::call::{Call, FrontEnd, Target};
 use super::context::CallContext;
 use crate::app::execute::Executor;
-use crate::app::provider::request::{egress_error, reserved_headers};
+use crate::app::provider::request::reserved_headers;
 use crate::app::session::Session;
 use crate::app::session::policy::CallKind;
 use crate::error::{Code, Error, Result};
@@ -91,14 +91,12 @@ impl FrontEnd for ProxyRequest {
     }
 
     fn request(&self, target: &Target<'_>) -> Result<UnsentRequest> {
-        let Target { providers, toolkit, scheme, params, destination } = *target;
-        let base = Url::parse(&providers.expand(toolkit.base_url(scheme), params)?).map_err(Error::internal)?;
-        let mut url = destination.resolve(&base, &self.endpoint).map_err(|error| egress_error(&error))?;
+        let mut url = target.resolve(&self.endpoint)?;
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.query);
         }
         self.check_range(target, &url)?;
-        let mut headers = providers.default_headers(toolkit, std::iter::empty(), params)?;
+        let mut headers = target.headers();
         self.add_headers(&mut headers, target)?;
         let body = self.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default();
         Ok(UnsentRequest { method: self.method.clone(), url, headers, body })
@@ -117,9 +115,9 @@ impl ProxyRequest {
     /// could return the credential in parts, which redaction cannot find.
     fn check_range(&self, target: &Target<'_>, url: &Url) -> Result<()> {
         let Some(name) = self.range_header() else { return Ok(()) };
-        for range_path in &target.toolkit.ranges {
+        for range_path in &target.toolkit().ranges {
             let (host, path) = range_path.split_at(range_path.find('/').unwrap_or(range_path.len()));
-            let host = target.providers.expand(host, target.params)?;
+            let host = target.expand(host)?;
             let admits = Destination::new([host]).is_ok_and(|host| host.admits(url));
             if admits && switchboard_egress::is_at_or_below(url.path(), path) && self.method == Method::GET {
                 return Ok(());
@@ -140,7 +138,7 @@ impl ProxyRequest {
         if self.headers.is_empty() {
             return Ok(());
         }
-        let reserved = reserved_headers(target.toolkit, target.scheme);
+        let reserved = reserved_headers(target.toolkit(), target.scheme());
         for (name, value) in &self.headers {
             let (name, value) = check_caller_header(name, value, &reserved).map_err(|reason| {
                 Error::new(Code::HeaderNotAllowed, format!("Header \"{}\" is not allowed: {reason}", truncate(name)))

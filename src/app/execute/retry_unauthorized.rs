@@ -11,6 +11,7 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_types::{AuditAction, ReasonCode};
 use switchboard_vault::Secrets;
 
+use super::ready::Ready;
 use crate::app::Actor;
 use crate::app::base::errors::{account_not_found, auth_config_not_found, reauth_required};
 use crate::app::execute::Executor;
@@ -30,14 +31,14 @@ impl Executor {
     ///
     /// # Errors
     /// `reauth_required` if the provider refuses the renewal as well: the user has to connect again.
-    #[tracing::instrument(level = "debug", skip_all, fields(toolkit = toolkit.slug, account = account.id.as_str()))]
+    #[tracing::instrument(level = "debug", skip_all, fields(toolkit = ready.toolkit.slug))]
     pub(super) async fn renew_after_unauthorized(
         &self,
-        account: &AccountRow,
-        toolkit: &Arc<Toolkit>,
+        ready: &Ready,
         deadline: Instant,
-    ) -> Result<Option<(AccountRow, Secrets)>> {
-        let scheme = account.scheme;
+    ) -> Result<Option<Arc<Ready>>> {
+        let (toolkit, scheme) = (&ready.toolkit, ready.scheme);
+        let Some(account) = &ready.account else { return Ok(None) };
         let secrets = self.credentials.open_credential(account)?;
         if scheme == Scheme::OAuth1 {
             let checked = self.expire_if_revoked(account, toolkit, scheme, &secrets);
@@ -53,7 +54,7 @@ impl Executor {
         match self.refresher.refresh_now(account, toolkit).await {
             Ok(renewed) => {
                 let secrets = self.credentials.open_credential(&renewed)?;
-                Ok(Some((renewed, secrets)))
+                self.prepare(Arc::new(renewed), toolkit, secrets).await.map(|renewed| Some(Arc::new(renewed)))
             }
             Err(error) if error.code() == Code::ReauthRequired => Err(error),
             Err(_) => Ok(None),

@@ -7,6 +7,7 @@
 mod delete_old_rows;
 mod empty_deleted_projects;
 mod expire_links;
+mod forget_credentials;
 mod poll_device_codes;
 mod prune_rate_limits;
 mod refresh_accounts;
@@ -29,6 +30,7 @@ use crate::app::connect::Connector;
 use delete_old_rows::DeleteOldRows;
 use empty_deleted_projects::EmptyDeletedProjects;
 use expire_links::ExpireLinks;
+use forget_credentials::ForgetCredentials;
 use poll_device_codes::PollDeviceCodes;
 use prune_rate_limits::PruneRateLimits;
 use refresh_accounts::RefreshAccounts;
@@ -61,6 +63,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     running.start(|app| DeleteOldRows(Arc::clone(&app.sweeps)));
     running.start(|app| EmptyDeletedProjects(Arc::clone(&app.project_deletion)));
     running.start(|app| PruneRateLimits(Arc::clone(&app.limits)));
+    running.start(|app| ForgetCredentials(Arc::clone(&app.executor)));
     running.start(|app| PollDeviceCodes::new(Arc::clone(&app.connector)));
     running.start(|app| SealAuditLog::new(Arc::clone(&app.audit_log)));
     running.start(|app| RevokeCredentials::new(&app.revocations));

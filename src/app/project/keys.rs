@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use switchboard_store::api_keys::{self, ApiKeyRow};
 use switchboard_store::organization_keys::{self, OrganizationKeyKind, OrganizationKeyRow};
-use switchboard_store::{Refusal, Statement, Unit, WriteError, meta};
+use switchboard_store::{Refusal, Statement, Topic, Unit, Versioned, WriteError, meta};
 use switchboard_types::{AuditAction, AuditOutcome, ProjectId, Timestamp};
 use switchboard_vault::{ApiKey, KeyKind};
 
@@ -24,6 +25,9 @@ use crate::app::base::networks::{self, Network};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 
+/// How long a key is remembered. A change by a server or command of ours is seen at once; only one that is made to
+/// the database by other means waits for this.
+const KEY_LIFETIME: Duration = Duration::from_secs(1);
 /// Maximum length of a key's name, in characters.
 const MAX_NAME: usize = 100;
 
@@ -43,15 +47,18 @@ impl KeyScope {
     }
 }
 
-/// An accepted project key.
-#[derive(Clone, Debug)]
-pub struct Authenticated {
+/// A project key as it is checked at each request.
+#[derive(Debug)]
+pub struct ProjectKey {
     /// `key_…`.
-    pub key_id: String,
+    pub id: String,
     /// The project that the key belongs to.
     pub project_id: ProjectId,
     /// What the key may do.
     pub scope: KeyScope,
+    expires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
 }
 
 /// The owner of a key that is not limited to one project.
@@ -86,6 +93,9 @@ impl KeyOwner {
 pub struct Keys {
     core: Arc<Core>,
     key_uses: KeyUses,
+    /// Keys by digest, as they are stored now: a key that is revoked by any process is refused from the next request
+    /// on.
+    accepted: Versioned<[u8; 32], Arc<ProjectKey>>,
 }
 
 crate::redacted_debug!(Keys);
@@ -93,7 +103,8 @@ crate::redacted_debug!(Keys);
 impl Keys {
     /// Creates the service.
     pub fn new(core: Arc<Core>) -> Self {
-        Self { core, key_uses: KeyUses::default() }
+        let accepted = Versioned::new(Topic::ApiKeys, KEY_LIFETIME);
+        Self { core, key_uses: KeyUses::default(), accepted }
     }
 }
 
@@ -277,18 +288,23 @@ impl Keys {
 
     /// Authenticates a project key. Malformed keys never reach the database (R58).
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn authenticate(&self, presented: &str) -> Result<Authenticated> {
+    pub async fn authenticate(&self, presented: &str) -> Result<Arc<ProjectKey>> {
         let key = parse(presented, KeyKind::Project)?;
-        // Not cached: a key revoked from the command line is rejected from the next request on.
-        let row = self.core.store.api_key_by_hash(key.digest()).await?.ok_or_else(invalid)?;
+        let digest = key.digest();
+        let store = &self.core.store;
+        let read = async || match store.api_key_by_hash(digest).await? {
+            Some(row) => ProjectKey::from_row(row).map(|key| Some(Arc::new(key))),
+            None => Ok(None),
+        };
+        let key = self.accepted.get(store, digest, read).await?.ok_or_else(invalid)?;
         let now = self.core.now();
-        if !is_live(row.revoked_at, row.expires_at, now) {
+        if !is_live(key.revoked_at, key.expires_at, now) {
             return Err(invalid());
         }
-        if is_due(row.last_used_at, now) && self.key_uses.should_record(&row.id, now) {
-            self.touch(api_keys::touch(&row.id, now));
+        if is_due(key.last_used_at, now) && self.key_uses.should_record(&key.id, now) {
+            self.touch(api_keys::touch(&key.id, now));
         }
-        Ok(Authenticated { scope: scope_of(&row)?, key_id: row.id, project_id: row.project_id })
+        Ok(key)
     }
 
     /// Authenticates a key of the organization or of a member.
@@ -336,11 +352,20 @@ fn is_due(last_used_at: Option<Timestamp>, now: Timestamp) -> bool {
     last_used_at.is_none_or(|used| used + key_uses::INTERVAL <= now)
 }
 
-/// Parses the scope of a key. If it cannot be parsed, the request fails.
-fn scope_of(row: &ApiKeyRow) -> Result<KeyScope> {
-    let permissions = row.permissions.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
-    let allowed_ips = row.allowed_ips.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
-    Ok(KeyScope { permissions, allowed_ips })
+impl ProjectKey {
+    /// Parses the scope of a key. If it cannot be parsed, the request fails.
+    fn from_row(row: ApiKeyRow) -> Result<Self> {
+        let permissions = row.permissions.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
+        let allowed_ips = row.allowed_ips.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
+        Ok(Self {
+            id: row.id,
+            project_id: row.project_id,
+            scope: KeyScope { permissions, allowed_ips },
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+            last_used_at: row.last_used_at,
+        })
+    }
 }
 
 /// Builds permissions from the pairs given with a new key. `field` is their name in the request.

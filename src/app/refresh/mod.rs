@@ -69,17 +69,22 @@ impl Refresher {
 }
 
 impl Refresher {
+    /// Whether the account's credential needs no refresh now.
+    pub fn is_fresh(&self, account: &AccountRow) -> bool {
+        matches!(freshness(account, self.core.now()), Freshness::Fresh)
+    }
+
     /// The account with a valid credential, refreshed first when due.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn fresh_credential(
         self: &Arc<Self>,
-        account: AccountRow,
+        account: Arc<AccountRow>,
         toolkit: &Arc<Toolkit>,
-    ) -> Result<(AccountRow, Secrets)> {
+    ) -> Result<(Arc<AccountRow>, Secrets)> {
         let account = match freshness(&account, self.core.now()) {
             Freshness::Fresh => account,
             due => match self.refresh_exclusively(&account, toolkit, Requirement::WhenDue).await? {
-                Some(refreshed) => refreshed,
+                Some(refreshed) => Arc::new(refreshed),
                 None if matches!(due, Freshness::Stale) => account,
                 None => return Err(still_refreshing()),
             },

@@ -10,10 +10,11 @@ pub mod rules;
 pub mod toolkits;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 use switchboard_store::sessions::{self, SessionRow};
-use switchboard_store::{Refusal, Unit, WriteError};
+use switchboard_store::{Refusal, Topic, Unit, Versioned, WriteError};
 use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId, ProjectId, SessionId, Timestamp};
 
 use crate::app::Actor;
@@ -29,7 +30,11 @@ use crate::id::Kind;
 use crate::text::truncate;
 
 use policy::{CallKind, SessionConfig};
+use resolve::AccountKey;
 
+/// How long an account is remembered. A change by a server or command of ours is seen at once; only one that is made
+/// to the database by other means waits for this.
+const ACCOUNT_LIFETIME: Duration = Duration::from_secs(1);
 /// Maximum size of a policy that is cached, in bytes.
 const MAX_CACHED: usize = 4_096;
 /// Maximum size of a policy, in bytes of JSON. A page of a session's history contains a hundred of them.
@@ -77,6 +82,8 @@ pub struct Sessions {
     projects: Arc<Projects>,
     auth_configs: Arc<AuthConfigs>,
     recent: Recent<(ProjectId, SessionId), Arc<Session>>,
+    /// Accounts that calls used lately, as they are stored now.
+    accounts: Versioned<AccountKey, Arc<AccountRow>>,
 }
 
 crate::redacted_debug!(Sessions);
@@ -89,7 +96,8 @@ impl Sessions {
         projects: Arc<Projects>,
         auth_configs: Arc<AuthConfigs>,
     ) -> Self {
-        Self { core, idempotency, projects, auth_configs, recent: Recent::default() }
+        let accounts = Versioned::new(Topic::Accounts, ACCOUNT_LIFETIME);
+        Self { core, idempotency, projects, auth_configs, recent: Recent::default(), accounts }
     }
 
     /// Removes a project's sessions from the cache.

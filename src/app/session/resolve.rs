@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountQuery, AccountRow, AccountStatus, AccountType};
+use switchboard_types::{AccountId, AuthConfigId, ProjectId};
 
 use super::policy::{CallKind, Denial};
 use super::{Session, may_use_shared};
@@ -52,7 +53,7 @@ impl Sessions {
     /// The account that a session uses for a toolkit: an ACTIVE one of an enabled auth config; none if the toolkit
     /// needs no credential. `selector` names one of several accounts by id, word id or alias.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn resolve(&self, admitted: &Admitted<'_>, selector: Option<&str>) -> Result<Option<AccountRow>> {
+    pub async fn resolve(&self, admitted: &Admitted<'_>, selector: Option<&str>) -> Result<Option<Arc<AccountRow>>> {
         let Admitted { session, toolkit } = admitted;
         let slug = toolkit.slug.as_str();
         if selector.is_some() && !session.config.is_multi_account() {
@@ -107,7 +108,7 @@ impl Sessions {
 
     /// The candidates, the default first. Pins of deleted accounts stay as `None`, so that the next pin does
     /// not become the default.
-    async fn candidates(&self, session: &Session, slug: &str) -> Result<Vec<Option<AccountRow>>> {
+    async fn candidates(&self, session: &Session, slug: &str) -> Result<Vec<Option<Arc<AccountRow>>>> {
         let Some(pins) = session.config.pins(slug) else {
             if !session.config.is_multi_account() {
                 return Ok(self.newest(session, slug).await?.into_iter().map(Some).collect());
@@ -119,31 +120,62 @@ impl Sessions {
                 .store
                 .active_accounts(&session.project_id, &session.user_id, slug, config.as_ref(), limit)
                 .await?;
-            return Ok(found.into_iter().map(Some).collect());
+            return Ok(found.into_iter().map(|account| Some(Arc::new(account))).collect());
         };
         if let [only] = pins {
-            return Ok(vec![self.core.store.account(&session.project_id, &only.as_str().into()).await?]);
+            return Ok(vec![self.pinned(session, only).await?]);
         }
         let found = self.core.store.accounts_by_id(&session.project_id, pins).await?;
         let mut candidates = Vec::with_capacity(pins.len());
         for pin in pins {
             candidates.push(match found.iter().find(|account| account.id == *pin) {
-                Some(account) => Some(account.clone()),
+                Some(account) => Some(Arc::new(account.clone())),
                 // Deleted, or unreadable: the latter is an error.
-                None => self.core.store.account(&session.project_id, &pin.as_str().into()).await?,
+                None => self.pinned(session, pin).await?,
             });
         }
         Ok(candidates)
     }
 
-    async fn newest(&self, session: &Session, slug: &str) -> Result<Option<AccountRow>> {
+    async fn newest(&self, session: &Session, slug: &str) -> Result<Option<Arc<AccountRow>>> {
+        let (project, user) = (&session.project_id, session.user_id.as_str());
         let config = session.config.auth_config(slug);
-        Ok(self.core.store.newest_active_account(&session.project_id, &session.user_id, slug, config.as_ref()).await?)
+        let key = AccountKey::Newest {
+            project: project.clone(),
+            user: user.to_owned(),
+            toolkit: slug.to_owned(),
+            auth_config: config.clone(),
+        };
+        let store = &self.core.store;
+        let read = async || Ok(store.newest_active_account(project, user, slug, config.as_ref()).await?.map(Arc::new));
+        self.accounts.get(store, key, read).await
+    }
+
+    async fn pinned(&self, session: &Session, id: &str) -> Result<Option<Arc<AccountRow>>> {
+        let (project, id) = (&session.project_id, AccountId::from(id));
+        let key = AccountKey::Pinned { project: project.clone(), id: id.clone() };
+        let store = &self.core.store;
+        let read = async || Ok(store.account(project, &id).await?.map(Arc::new));
+        self.accounts.get(store, key, read).await
     }
 }
 
+/// What an account that sessions use is found by.
+#[derive(Debug, Eq, Hash, PartialEq)]
+pub(super) enum AccountKey {
+    /// The newest ACTIVE account of a user.
+    Newest { project: ProjectId, user: String, toolkit: String, auth_config: Option<AuthConfigId> },
+    /// The account that a session pins.
+    Pinned { project: ProjectId, id: AccountId },
+}
+
 /// The selected candidate: by id, else by alias, else by word id. An ambiguous name selects none.
-fn select(session: &Session, slug: &str, candidates: &[Option<AccountRow>], selector: &str) -> Result<AccountRow> {
+fn select(
+    session: &Session,
+    slug: &str,
+    candidates: &[Option<Arc<AccountRow>>],
+    selector: &str,
+) -> Result<Arc<AccountRow>> {
     if candidates.is_empty() {
         return Err(no_connection(session, slug));
     }
@@ -159,7 +191,7 @@ fn select(session: &Session, slug: &str, candidates: &[Option<AccountRow>], sele
                 let message = format!("More than one account of toolkit \"{slug}\" has that name");
                 return Err(Error::new(Code::SessionBadRequest, message).fix(choices(session, candidates)?));
             }
-            (Some(account), None) => return Ok(account.clone()),
+            (Some(account), None) => return Ok(Arc::clone(account)),
             (None, _) => {}
         }
     }
@@ -167,7 +199,7 @@ fn select(session: &Session, slug: &str, candidates: &[Option<AccountRow>], sele
 }
 
 /// The default candidate, unless the session requires an explicit selection.
-fn only_or_first(session: &Session, slug: &str, candidates: Vec<Option<AccountRow>>) -> Result<AccountRow> {
+fn only_or_first(session: &Session, slug: &str, candidates: Vec<Option<Arc<AccountRow>>>) -> Result<Arc<AccountRow>> {
     if candidates.len() > 1 && session.config.needs_selection() {
         let message = format!("Toolkit \"{slug}\" has {} connected accounts; name one in `account`", candidates.len());
         return Err(Error::new(Code::SessionBadRequest, message).fix(choices(session, &candidates)?));
@@ -177,7 +209,7 @@ fn only_or_first(session: &Session, slug: &str, candidates: Vec<Option<AccountRo
 
 /// `Set account to one of: ca_… (github_red-castle, alias "work"); …`. Lists only accounts that the user may
 /// use.
-fn choices(session: &Session, candidates: &[Option<AccountRow>]) -> Result<String> {
+fn choices(session: &Session, candidates: &[Option<Arc<AccountRow>>]) -> Result<String> {
     let mut listed = Vec::with_capacity(candidates.len());
     for account in candidates.iter().flatten() {
         if may_use(session, account)? {

@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::browser::Browser;
+use crate::support::connected::announce_change;
 use crate::support::http::{Api, Reply};
 use crate::support::server::TestServer;
 use crate::support::tools::tool;
@@ -199,6 +200,7 @@ pub fn unknown(kind: Kind) -> String {
 }
 
 /// Runs SQL on the server's database from another process; the rows as JSON.
+/// Servers on the database see a change at once, as one that they make themselves.
 pub fn sql(database: &Path, statement: &str) -> Value {
     let script = "import sys,json,sqlite3\n\
         c=sqlite3.connect(sys.argv[1],timeout=10)\n\
@@ -207,6 +209,7 @@ pub fn sql(database: &Path, statement: &str) -> Value {
     let python = tool("providers-python/bin/python");
     let output = Command::new(python).args(["-c", script]).arg(database).arg(statement).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    announce_change(database);
     serde_json::from_slice(&output.stdout).unwrap()
 }
 

@@ -42,6 +42,7 @@ mod proxy_failures;
 mod proxy_memory;
 mod rate_limits;
 mod read_counts;
+mod remembered;
 mod retention;
 mod revocation;
 mod revocation_on_request;

@@ -10,6 +10,7 @@ use switchboard::error::Code;
 
 use super::needles::{contains, files_under};
 use crate::support::browser::Browser;
+use crate::support::connected::announce_change;
 use crate::support::http::{Api, Reply};
 use crate::support::process::Dev;
 use crate::support::server::TestServer;
@@ -60,6 +61,7 @@ async fn a_credential_moved_to_another_row_cannot_be_opened() {
     let put = |account: &str, credential: &[u8]| {
         let sql = "UPDATE connected_accounts SET credential_sealed = ?2 WHERE id = ?1";
         assert_eq!(database.execute(sql, (account, credential)).unwrap(), 1);
+        announce_change(&server.database());
     };
     let (of_alice, of_bob) = (sealed(&database, &alice).unwrap(), sealed(&database, &bob).unwrap());
     let damaged = [&of_alice[..of_alice.len() - 1], &[of_alice.last().unwrap() ^ 1]].concat();
@@ -97,6 +99,7 @@ async fn a_credential_in_a_row_rewritten_for_another_user_cannot_be_opened() {
     let rewrite = |set: &str| {
         let sql = format!("UPDATE connected_accounts SET {set} WHERE id = ?1");
         assert_eq!(database.execute(&sql, [&alice]).unwrap(), 1, "{set}");
+        announce_change(&server.database());
     };
     // Its user's credential does not become another user's.
     rewrite("user_id = 'mallory'");
@@ -142,6 +145,7 @@ async fn a_client_and_its_shared_fields_are_bound_to_their_toolkit_and_to_each_o
         for (set, is_good) in [(set, false), (back, true)] {
             let sql = format!("UPDATE auth_configs SET {set} WHERE id = ?1");
             assert_eq!(database.execute(&sql, [id]).unwrap(), 1);
+            announce_change(&server.database());
             let row = server.app.core.store.auth_config(&server.project_id, &id.into()).await.unwrap().unwrap();
             let opened = server.app.credentials.open_auth_config(&row).map_err(|error| error.code());
             assert_eq!(opened.is_ok(), is_good, "{set}: {opened:?}");
@@ -157,6 +161,7 @@ async fn one_damaged_credential_does_not_hide_the_other_accounts() {
     let database = open(&server.database());
     let sql = "UPDATE connected_accounts SET credential_sealed = zeroblob(80) WHERE id = ?1";
     assert_eq!(database.execute(sql, [&alice]).unwrap(), 1);
+    announce_change(&server.database());
 
     assert_eq!(server.api.proxy_get(&bobs, "sandbox", "/me").await.expect(200)["data"]["username"], "bob");
     // "Delete the account and connect it again": for that it has to be found and deleted.

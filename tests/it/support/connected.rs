@@ -1,6 +1,8 @@
 //! An account that is ACTIVE at a real provider, and further servers on the database that holds it.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,4 +177,17 @@ async fn app_on(
     let mut config = layer.overlay(Layer::defaults().unwrap()).check().unwrap();
     config.settings.managed = managed;
     server::open(config, environment).await.unwrap()
+}
+
+/// Tells the servers on a database that a test has changed rows of keys or accounts in it, as a server does for its own
+/// changes.
+pub fn announce_change(database: &Path) {
+    let mut file = database.as_os_str().to_owned();
+    file.push(".generations");
+    if let Ok(file) = OpenOptions::new().write(true).open(file) {
+        for offset in [0, 8] {
+            let even = rand::random::<u64>() & !1;
+            file.write_all_at(&even.to_ne_bytes(), offset).unwrap();
+        }
+    }
 }

@@ -3,12 +3,14 @@
 
 mod checkpoint;
 mod file_size;
+mod generations;
 mod plan;
 mod reader;
 mod reading;
 mod scans;
 mod writer;
 
+pub use generations::{Generation, Topic};
 pub(crate) use reading::{Reading, skip_inconsistent};
 
 use std::borrow::Cow;
@@ -26,6 +28,7 @@ use crate::migrate::{self, MigrationError};
 use crate::read_counts::ReadCounter;
 use crate::{ReadError, Row, Unit, Value, WriteError};
 
+use generations::Generations;
 use scans::Scans;
 
 /// How long a statement waits for another process's lock.
@@ -69,6 +72,14 @@ pub enum OpenError {
         /// The reason.
         source: MigrationError,
     },
+    /// The file of the generations beside the database cannot be used.
+    #[error("cannot use {path}.generations")]
+    Generations {
+        /// The database file.
+        path: String,
+        /// The reason.
+        source: std::io::Error,
+    },
     /// A thread could not be started.
     #[error("cannot start the database's threads")]
     Thread(#[from] std::io::Error),
@@ -86,6 +97,7 @@ struct Shared {
     number: u64,
     path: PathBuf,
     writer: writer::Writer,
+    generations: Arc<Generations>,
     scans: Scans,
     reads: Arc<ReadCounter>,
     checkpointer: checkpoint::Checkpointer,
@@ -111,9 +123,12 @@ impl Store {
         let missing_build_option = missing_build_option(&connection).map_err(engine)?;
         let (checkpointer, log) = checkpoint::Checkpointer::start(path, scans.holder())?;
         log.watch(&mut connection).map_err(engine)?;
-        let writer = writer::Writer::start(connection, log)?;
+        let generations = Generations::open(path);
+        let generations = generations.map_err(|source| OpenError::Generations { path: shown.clone(), source })?;
+        let generations = Arc::new(generations);
+        let writer = writer::Writer::start(connection, log, Arc::clone(&generations))?;
         let path = path.to_owned();
-        let shared = Shared { number, path, writer, scans, reads, checkpointer, missing_build_option };
+        let shared = Shared { number, path, writer, generations, scans, reads, checkpointer, missing_build_option };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -153,6 +168,11 @@ impl Store {
         if let Err(error) = checkpoint::finish(&self.shared.path) {
             tracing::warn!(error = %error, "the write-ahead log was not emptied");
         }
+    }
+
+    /// The generation of a topic, for caches ([`crate::Versioned`]). None means that nothing may be remembered now.
+    pub(crate) fn generation(&self, topic: Topic) -> Option<Generation> {
+        self.shared.generations.read(topic)
     }
 
     /// A point read: the first row of a query that uses an index. SQLite answers in microseconds, so that it

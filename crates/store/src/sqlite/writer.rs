@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::LogWriter;
 use super::file_size;
+use super::generations::{Generations, Topic};
 use super::plan;
 use crate::unit::{Action, Expect};
 use crate::{Statement, Unit, Value, WriteError, guard};
@@ -58,9 +60,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, log: LogWriter) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        log: LogWriter,
+        generations: Arc<Generations>,
+    ) -> std::io::Result<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE_CAPACITY);
-        thread::Builder::new().name("store-writer".to_owned()).spawn(move || drain(&connection, log, waiting))?;
+        let drain = move || drain(&connection, log, &generations, waiting);
+        thread::Builder::new().name("store-writer".to_owned()).spawn(drain)?;
         Ok(Self { queue })
     }
 
@@ -96,8 +103,8 @@ fn has_stopped() -> WriteError {
     WriteError::Unavailable("the writer has stopped".to_owned())
 }
 
-fn drain(connection: &Connection, mut log: LogWriter, mut waiting: mpsc::Receiver<Message>) {
-    let mut statements = Statements::new(connection);
+fn drain(connection: &Connection, mut log: LogWriter, generations: &Generations, mut waiting: mpsc::Receiver<Message>) {
+    let mut statements = Statements::new(connection, generations);
     let mut group = Vec::with_capacity(MAX_GROUP);
     while let Some(first) = waiting.blocking_recv() {
         first.join(&mut group);
@@ -161,7 +168,7 @@ fn run_without_savepoints(statements: &mut Statements<'_>, group: &[Job]) -> Res
         }
         outcomes.push(outcome);
     }
-    statements.run("COMMIT")?;
+    statements.commit()?;
     Ok(Some(outcomes))
 }
 
@@ -179,11 +186,12 @@ fn run_with_savepoints(statements: &mut Statements<'_>, group: &[Job]) -> Result
         statements.run("RELEASE unit")?;
         outcomes.push(outcome);
     }
-    statements.run("COMMIT")?;
+    statements.commit()?;
     Ok(outcomes)
 }
 
 fn begin(statements: &mut Statements<'_>) -> Result<(), WriteError> {
+    statements.changed.clear();
     if !statements.connection.is_autocommit() {
         // Also removes a transaction left by a group whose ROLLBACK failed.
         statements.run("ROLLBACK")?;
@@ -240,6 +248,9 @@ fn run_statements(statements: &mut Statements<'_>, unit: &Unit) -> Outcome {
 /// address: hashing the texts took longer than binding.
 struct Statements<'c> {
     connection: &'c Connection,
+    generations: &'c Generations,
+    /// What the transaction changes so far.
+    changed: Vec<Topic>,
     /// By address and length of the text.
     prepared: HashMap<(usize, usize), Prepared<'c>>,
 }
@@ -248,11 +259,13 @@ struct Prepared<'c> {
     statement: rusqlite::Statement<'c>,
     /// As of [`placeholders`].
     placeholders: Vec<Option<usize>>,
+    /// What it changes.
+    topic: Option<Topic>,
 }
 
 impl<'c> Statements<'c> {
-    fn new(connection: &'c Connection) -> Self {
-        Self { connection, prepared: HashMap::new() }
+    fn new(connection: &'c Connection, generations: &'c Generations) -> Self {
+        Self { connection, generations, changed: Vec::new(), prepared: HashMap::new() }
     }
 
     fn get(&mut self, sql: &'static str) -> rusqlite::Result<&mut Prepared<'c>> {
@@ -261,7 +274,7 @@ impl<'c> Statements<'c> {
             Entry::Vacant(vacant) => {
                 let statement = self.connection.prepare_with_flags(sql, PrepFlags::SQLITE_PREPARE_PERSISTENT)?;
                 let placeholders = placeholders(&statement);
-                vacant.insert(Prepared { statement, placeholders })
+                vacant.insert(Prepared { statement, placeholders, topic: Topic::of(sql) })
             }
         })
     }
@@ -272,9 +285,23 @@ impl<'c> Statements<'c> {
         done.map(drop).map_err(|error| write_error(self.connection, &error))
     }
 
+    /// Commits the transaction. Caches of what it changes are invalid before it is visible, and may hold it once it is.
+    fn commit(&mut self) -> Result<(), WriteError> {
+        if self.changed.is_empty() {
+            return self.run("COMMIT");
+        }
+        let change = self.generations.begin(std::mem::take(&mut self.changed));
+        let change =
+            change.map_err(|error| WriteError::Unavailable(format!("caches cannot be invalidated: {error}")))?;
+        let committed = self.run("COMMIT");
+        change.finish();
+        committed
+    }
+
     /// Runs a statement. Returns the number of rows that it changed, or that a lock or check found.
     fn execute(&mut self, statement: &Statement) -> rusqlite::Result<usize> {
-        let Prepared { statement: prepared, placeholders } = self.get(statement.sql)?;
+        let Prepared { statement: prepared, placeholders, topic } = self.get(statement.sql)?;
+        let topic = *topic;
         let done = bind_at(prepared, placeholders, &statement.args).and_then(|()| {
             if statement.action == Action::Write {
                 return prepared.raw_execute();
@@ -288,6 +315,9 @@ impl<'c> Statements<'c> {
         });
         // Nothing that was bound stays in memory.
         prepared.clear_bindings();
+        if let Some(topic) = topic.filter(|topic| !self.changed.contains(topic)) {
+            self.changed.push(topic);
+        }
         done
     }
 }

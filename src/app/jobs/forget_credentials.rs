@@ -1,0 +1,22 @@
+//! Wipes opened credentials that were remembered for calls, so that none is in memory for more than five seconds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::runner::Job;
+use crate::app::execute::Executor;
+use crate::error::Result;
+
+/// The job.
+pub(super) struct ForgetCredentials(pub Arc<Executor>);
+
+impl Job for ForgetCredentials {
+    const NAME: &'static str = "forget_credentials";
+    const INTERVAL: Duration = Duration::from_secs(1);
+
+    async fn activate(&mut self, _: &CancellationToken) -> Result<usize> {
+        Ok(self.0.forget_old_credentials())
+    }
+}
