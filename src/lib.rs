@@ -1,11 +1,12 @@
 //! Switchboard: a self-hosted tool router. AI agents act with their users' own accounts.
 //!
-//! Dependencies go one way: `api, pages → app → store, catalog, auth, vault, egress`. The command line
-//! in `src/cli` is not part of the library; it belongs to the program. `docs/architecture.md` has a map
-//! of the code and three walkthroughs.
+//! Dependencies go one way: `cli → server, api, pages → app → store, catalog, auth, vault, egress`. The program is a
+//! call of [`cli::main`]: what it awaited itself would be compiled a second time into it. `docs/architecture.md` has a
+//! map of the code and four walks through it.
 
 pub mod api;
 pub mod app;
+pub mod cli;
 pub mod client_address;
 pub mod config;
 pub mod error;

@@ -1,6 +1,4 @@
-//! The `switchboard` program: the command line over the library, which contains the server.
-
-mod cli;
+//! The `switchboard` program: the library's command line under an allocator.
 
 /// Allocator of the program. A request makes some hundred small allocations, which take a sixth of a
 /// link's CPU with the system's allocator (`bench/README.md`).
@@ -8,5 +6,5 @@ mod cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    cli::main()
+    switchboard::cli::main()
 }

@@ -13,9 +13,9 @@ use zeroize::Zeroizing;
 use super::data::DataArgs;
 use super::explain::explain;
 use super::output;
-use switchboard::app::Actor;
-use switchboard::config::{Config, Layer};
-use switchboard::server;
+use crate::app::Actor;
+use crate::config::{Config, Layer};
+use crate::server;
 
 /// Writes an account's token responses that could not be parsed to a new file that only its owner can
 /// read. They may contain tokens that cannot be requested again, and are kept for seven days. The

@@ -8,11 +8,11 @@ use clap::{Args, Subcommand};
 use super::data::DataArgs;
 use super::explain::explain;
 use super::output;
-use switchboard::app::App;
-use switchboard::app::audit::check::Report;
-use switchboard::config::Layer;
-use switchboard::server;
-use switchboard::time::iso;
+use crate::app::App;
+use crate::app::audit::check::Report;
+use crate::config::Layer;
+use crate::server;
+use crate::time::iso;
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
@@ -87,10 +87,10 @@ fn report_text(report: &Report) -> String {
     lines.join("\n")
 }
 
-fn word(kind: switchboard::app::audit::check::Kind) -> String {
+fn word(kind: crate::app::audit::check::Kind) -> String {
     let name = serde_json::to_value(kind).ok();
     let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or_default();
-    switchboard::text::capital(&name.replace('_', " "))
+    crate::text::capital(&name.replace('_', " "))
 }
 
 async fn accept_head(data: DataArgs) -> Result<()> {

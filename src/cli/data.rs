@@ -6,9 +6,9 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use switchboard::app::App;
-use switchboard::config::{self, Layer};
-use switchboard::server;
+use crate::app::App;
+use crate::config::{self, Layer};
+use crate::server;
 
 /// Location of the data; shared by all commands that use it.
 #[derive(Debug, Default, Args)]

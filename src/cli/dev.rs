@@ -18,13 +18,13 @@ use super::environment::trimmed;
 use super::explain::explain;
 use super::serve::{ServerArgs, bind_metrics, serve_metrics, stop_on_signal};
 use super::walkthrough;
-use switchboard::api;
-use switchboard::app::project::ProjectSettings;
-use switchboard::app::{App, ManagedClient};
-use switchboard::config::Layer;
-use switchboard::log;
-use switchboard::server::{self, Environment};
-use switchboard::time::{Clock, SystemClock};
+use crate::api;
+use crate::app::project::ProjectSettings;
+use crate::app::{App, ManagedClient};
+use crate::config::Layer;
+use crate::log;
+use crate::server::{self, Environment};
+use crate::time::{Clock, SystemClock};
 
 /// Short, so that refreshes can be observed.
 const ACCESS_TOKEN_SECONDS: u64 = 60;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// What happened, and how to fix it.
-pub(super) fn explain(error: &switchboard::error::Error) -> anyhow::Error {
+pub(super) fn explain(error: &crate::error::Error) -> anyhow::Error {
     let mut text = error.message().to_owned();
     for line in error.errors() {
         text.push_str("\n  ");

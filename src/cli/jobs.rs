@@ -7,8 +7,8 @@ use serde_json::json;
 use super::data::DataArgs;
 use super::explain::explain;
 use super::output;
-use switchboard::app::queue::status::{self, KindReport};
-use switchboard::text::truncate_to;
+use crate::app::queue::status::{self, KindReport};
+use crate::text::truncate_to;
 
 /// Maximum characters of a failure in a line.
 const MAX_DETAIL: usize = 300;

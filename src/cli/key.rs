@@ -10,11 +10,11 @@ use switchboard_types::{ProjectId, Timestamp};
 use super::data::DataArgs;
 use super::explain::explain;
 use super::output;
-use switchboard::app::Actor;
-use switchboard::app::base::networks::Network;
-use switchboard::app::project::keys::{KeyOwner, KeyScope, permissions_from};
-use switchboard::app::project::permissions::{PermissionArg, Permissions};
-use switchboard::time::iso;
+use crate::app::Actor;
+use crate::app::base::networks::Network;
+use crate::app::project::keys::{KeyOwner, KeyScope, permissions_from};
+use crate::app::project::permissions::{PermissionArg, Permissions};
+use crate::time::iso;
 
 #[derive(Debug, Args)]
 pub(super) struct KeyArgs {

@@ -26,8 +26,8 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::serve::FLUSH_TIME;
-use switchboard::config::DEFAULTS;
-use switchboard::log;
+use crate::config::DEFAULTS;
+use crate::log;
 
 /// How long the exit waits for runtime threads that are still resolving names.
 const THREADS_TIMEOUT: Duration = Duration::from_millis(500);

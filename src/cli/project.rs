@@ -7,8 +7,8 @@ use serde_json::json;
 use super::data::DataArgs;
 use super::explain::explain;
 use super::output;
-use switchboard::app::project::ProjectSettings;
-use switchboard::time::iso;
+use crate::app::project::ProjectSettings;
+use crate::time::iso;
 
 #[derive(Debug, Args)]
 pub(super) struct ProjectArgs {

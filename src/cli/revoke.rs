@@ -8,9 +8,9 @@ use switchboard_store::accounts::CredentialFilter;
 use super::data::DataArgs;
 use super::explain::explain;
 use super::output;
-use switchboard::app::Actor;
-use switchboard::config::Layer;
-use switchboard::server;
+use crate::app::Actor;
+use crate::config::Layer;
+use crate::server;
 
 /// Every connected account that matches becomes REVOKED at once and its credential is erased here. The
 /// server then asks the providers to revoke the credentials, and retries for a day; run `switchboard

@@ -11,11 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::data::DataArgs;
 use super::environment::trimmed;
-use switchboard::api;
-use switchboard::app::App;
-use switchboard::config::{Config, KeepLayer, Layer};
-use switchboard::log;
-use switchboard::server::{self, Environment};
+use crate::api;
+use crate::app::App;
+use crate::config::{Config, KeepLayer, Layer};
+use crate::log;
+use crate::server::{self, Environment};
 
 /// How long the exit waits for the log to be written.
 pub(super) const FLUSH_TIME: Duration = Duration::from_millis(500);

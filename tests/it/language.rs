@@ -257,11 +257,14 @@ fn test_names(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Files below a folder whose names end so, as path from the root and text.
+/// Our own files below a folder whose names end so, as path from the root and text.
 fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
     fn walk(folder: &Path, ending: &str, found: &mut Vec<(String, String)>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            if path.ends_with("node_modules") {
+                continue;
+            }
             if path.is_dir() {
                 walk(&path, ending, found);
                 continue;

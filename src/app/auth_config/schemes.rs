@@ -355,7 +355,7 @@ fn no_client(toolkit: &Toolkit, scheme: Scheme) -> Error {
             "Create an auth config with your own OAuth client: POST /auth_configs with type use_custom_auth, authScheme \
              OAUTH2, client_id and client_secret for toolkit {slug}. Or the operator sets [managed.{slug}] in \
              switchboard.toml and lists this project there. Or send auth_scheme BEARER_TOKEN: the user then enters an \
-             access token of his own."
+             access token of their own."
         ),
         Scheme::OAuth1 => format!(
             "Create an auth config with your own client: POST /auth_configs with type use_custom_auth, authScheme \

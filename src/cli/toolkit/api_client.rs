@@ -14,11 +14,11 @@ use switchboard_toolkit_tests::BrowserResponse;
 use switchboard_vault::{SystemEntropy, base62};
 use tower::ServiceExt as _;
 
+use crate::api;
+use crate::app::App;
+use crate::app::project::ProjectSettings;
 use crate::cli::explain::explain;
-use switchboard::api;
-use switchboard::app::App;
-use switchboard::app::project::ProjectSettings;
-use switchboard::client_address::Peer;
+use crate::client_address::Peer;
 
 /// Maximum size of a response.
 const MAX_ANSWER: usize = 4 << 20;

@@ -20,7 +20,7 @@ use switchboard_toolkit_tests::raw;
 use switchboard_vault::{Secret, SystemEntropy};
 use url::Url;
 
-use switchboard::app::provider::request::USER_AGENT;
+use crate::app::provider::request::USER_AGENT;
 
 /// Placeholder for the endpoints that an agent may call.
 const ENDPOINT: &str = "/ENDPOINT";

@@ -14,10 +14,10 @@ use switchboard_types::Timestamp;
 
 use super::api_client::{ApiClient, TempFolder};
 use super::source::{FILE_NAME, Source};
-use switchboard::app::App;
-use switchboard::config::Layer;
-use switchboard::server::{self, Environment};
-use switchboard::time::{Clock, SystemClock};
+use crate::app::App;
+use crate::config::Layer;
+use crate::server::{self, Environment};
+use crate::time::{Clock, SystemClock};
 
 /// The public URL; nothing listens there.
 const PUBLIC_URL: &str = "https://switchboard.example";
@@ -92,7 +92,7 @@ impl Service {
         let app = server::open(config, environment).await?;
         let client = ApiClient::new(&app, "Toolkit test", HOST).await?;
         // Revocations run in the background.
-        tokio::spawn(switchboard::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));
+        tokio::spawn(crate::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));
         Ok(Self { client, app, _folder: folder })
     }
 

@@ -14,9 +14,9 @@ use switchboard_catalog::{
 use super::requests;
 use super::source::Source;
 use super::words::{duration, today};
+use crate::app::provider::redirect_uris;
 use crate::cli::output;
-use switchboard::app::provider::redirect_uris;
-use switchboard::config;
+use crate::config;
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {

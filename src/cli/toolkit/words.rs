@@ -1,6 +1,6 @@
 //! Numbers, times and lists in words.
 
-use switchboard::time::{Clock, SystemClock, iso};
+use crate::time::{Clock, SystemClock, iso};
 
 /// `1 toolkit`, `2 toolkits`.
 pub(super) fn count(number: usize, noun: &str) -> String {

@@ -18,10 +18,10 @@ use url::Url;
 
 pub(super) use self::args::NewArgs;
 use self::found::Found;
+use crate::app::provider::MetadataReader;
 use crate::cli::explain::explain;
 use crate::cli::output;
-use switchboard::app::provider::MetadataReader;
-use switchboard::log;
+use crate::log;
 
 pub(super) async fn run(args: NewArgs) -> Result<()> {
     let found = find(&args).await?;

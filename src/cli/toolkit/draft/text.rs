@@ -115,7 +115,7 @@ fn unused(found: &Found) -> Vec<String> {
     if let (false, Some(url)) = (found.is_mcp, registration_endpoint) {
         offers.push(format!(
             "Not used: clients can register themselves at {url}. A [dcr_oauth] table with this registration_url takes \
-             that, if the provider lets everybody register."
+             that, if the provider lets any client register."
         ));
     }
     if let (true, Some(url)) = (found.metadata.authorization_endpoint.is_some(), device_authorization_endpoint) {

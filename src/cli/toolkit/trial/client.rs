@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 use switchboard_vault::Secret;
 
-use switchboard::log;
+use crate::log;
 
 /// Environment variable with the secret.
 pub(super) const SECRET: &str = "SWITCHBOARD_TRY_CLIENT_SECRET";
@@ -113,4 +113,4 @@ impl Client {
     }
 }
 
-switchboard::redacted_debug!(Client);
+crate::redacted_debug!(Client);

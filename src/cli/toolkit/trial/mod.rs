@@ -22,13 +22,13 @@ use self::redact::Printer;
 use self::round::{Ended, Trial};
 use super::api_client::{ApiClient, TempFolder};
 use super::source::{FILE_NAME, Source, pick_scheme};
+use crate::app::App;
+use crate::app::provider::redirect_uris;
 use crate::cli::output;
 use crate::cli::serve::stop_on_signal;
-use switchboard::app::App;
-use switchboard::app::provider::redirect_uris;
-use switchboard::config::Layer;
-use switchboard::server::{self, Environment};
-use switchboard::{api, log};
+use crate::config::Layer;
+use crate::server::{self, Environment};
+use crate::{api, log};
 
 #[derive(Debug, Args)]
 pub(super) struct TryArgs {

@@ -12,9 +12,9 @@ use switchboard_catalog::{Refresh, Toolkit};
 use super::super::api_client::ApiClient;
 use super::client::SECRET;
 use super::redact::Printer;
+use crate::app::App;
 use crate::cli::output;
-use switchboard::app::App;
-use switchboard::log;
+use crate::log;
 
 /// Pause between two checks of the account and the file.
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
@@ -133,7 +133,7 @@ impl Trial<'_> {
             );
         }
         if file.zip(scheme).is_none_or(|(toolkit, scheme)| toolkit.identity_of(scheme).is_none()) {
-            page.push_str("               the file has no [identity], so nobody knows whose account it is\n");
+            page.push_str("               the file has no [identity], so the user of the account is unknown\n");
         }
         output::print(self.printer.apply(&page))?;
         let oauth = file.zip(scheme).and_then(|(toolkit, scheme)| toolkit.oauth(scheme));
