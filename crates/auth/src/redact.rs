@@ -29,8 +29,8 @@ const MIN_LENGTH: usize = 8;
 /// Maximum size of a text that is searched form by form. Above it, building an automaton pays off.
 const LARGE_TEXT: usize = 64 * 1024;
 
-/// Finds all forms of a set of secrets. It contains copies of the secrets, so that it should live no longer
-/// than one request.
+/// Finds all forms of a set of secrets. It contains copies of the secrets, which are wiped when it is dropped, so that it
+/// should live no longer than they do.
 pub struct Redactor {
     forms: Vec<Form>,
     /// Secrets that are replaced only as whole values.

@@ -1,8 +1,7 @@
 //! Caches that are exact: what was changed by any process is never returned again once the change was acknowledged.
 //!
 //! An entry is valid while its topic has the generation that was current before the entry was read. Under SQLite
-//! the generations are in a file beside the database (`sqlite/generations.rs`). An engine with notifications keeps
-//! them in memory and changes them when it is notified, before the change is acknowledged.
+//! the generations are in a file beside the database (`sqlite/generations.rs`).
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -22,6 +21,8 @@ const CAPACITY: usize = 4_096;
 pub struct Versioned<K, V> {
     topic: Topic,
     lifetime: Duration,
+    /// Whether a value is small enough to be kept.
+    fits: fn(&V) -> bool,
     entries: Mutex<Entries<K, V>>,
 }
 
@@ -32,10 +33,15 @@ struct Entries<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Versioned<K, V> {
-    /// An empty cache whose entries depend on a topic.
-    pub fn new(topic: Topic, lifetime: Duration) -> Self {
+    /// An empty cache whose entries depend on a topic. A value that does not fit is read each time.
+    pub fn new(topic: Topic, lifetime: Duration, fits: fn(&V) -> bool) -> Self {
         let entries = Entries { generation: None, by_key: HashMap::new() };
-        Self { topic, lifetime, entries: Mutex::new(entries) }
+        Self { topic, lifetime, fits, entries: Mutex::new(entries) }
+    }
+
+    /// Removes the entries whose lifetime is over.
+    pub fn forget_old(&self) {
+        self.lock().by_key.retain(|_, (read_at, _)| read_at.elapsed() < self.lifetime);
     }
 
     /// The value of a key: the one that was read before if nothing of the topic was changed since, otherwise what
@@ -56,20 +62,28 @@ impl<K: Eq + Hash, V: Clone> Versioned<K, V> {
         }
         let read_at = Instant::now();
         let found = read().await?;
-        if let Some(value) = &found {
-            self.current(generation).insert(key, (read_at, value.clone()));
+        if let Some(value) = found.as_ref().filter(|value| (self.fits)(value)) {
+            let mut entries = self.lock();
+            // Otherwise the read was late, and what is there is newer.
+            if entries.generation == Some(generation) {
+                entries.insert(key, (read_at, value.clone()));
+            }
         }
         Ok(found)
     }
 
     /// The entries of a generation; none remain of another one.
     fn current(&self, generation: Generation) -> MutexGuard<'_, Entries<K, V>> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.lock();
         if entries.generation != Some(generation) {
             entries.generation = Some(generation);
             entries.by_key.clear();
         }
         entries
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries<K, V>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

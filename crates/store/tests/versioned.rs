@@ -27,7 +27,7 @@ struct Reader {
 impl Reader {
     fn open(path: &Path, lifetime: Duration) -> Self {
         let store = Store::open(path).unwrap();
-        Self { store, cache: Versioned::new(Topic::ApiKeys, lifetime), reads: AtomicUsize::new(0) }
+        Self { store, cache: Versioned::new(Topic::ApiKeys, lifetime, |_| true), reads: AtomicUsize::new(0) }
     }
 
     /// None if there is no such key.

@@ -78,6 +78,7 @@ impl Executor {
 
     /// Wipes the credentials that were remembered for long enough.
     pub(in crate::app) fn forget_old_credentials(&self) -> usize {
+        self.sessions.forget_old_accounts();
         self.ready_accounts.forget_old()
     }
 }

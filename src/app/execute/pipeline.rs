@@ -22,7 +22,7 @@ use crate::app::model::params::AccountParams;
 use crate::app::provider::extra_tokens::select_token;
 use crate::app::provider::request::busy;
 use crate::app::session::Session;
-use crate::app::session::resolve::Admitted;
+use crate::app::session::resolve::{Admitted, is_small};
 use crate::error::{Error, Result};
 use crate::text::truncate;
 
@@ -72,7 +72,7 @@ impl Executor {
 
     /// The account with a credential that is alive, refreshed first when it is due. One that is due is never taken
     /// from memory.
-    pub(super) async fn ready(&self, account: Arc<AccountRow>, toolkit: &Arc<Toolkit>) -> Result<Arc<Ready>> {
+    async fn ready(&self, account: Arc<AccountRow>, toolkit: &Arc<Toolkit>) -> Result<Arc<Ready>> {
         if !self.refresher.is_fresh(&account) {
             let (account, secrets) = self.refresher.fresh_credential(account, toolkit).await?;
             return self.prepare(account, toolkit, secrets).await.map(Arc::new);
@@ -82,7 +82,9 @@ impl Executor {
         }
         let secrets = self.credentials.open_credential(&account)?;
         let ready = Arc::new(self.prepare(Arc::clone(&account), toolkit, secrets).await?);
-        self.ready_accounts.put(&account, &ready);
+        if is_small(&account) {
+            self.ready_accounts.put(&account, &ready);
+        }
         Ok(ready)
     }
 
@@ -104,7 +106,7 @@ impl Executor {
     }
 
     /// The same for a toolkit that needs no credential.
-    pub(super) fn without_account(&self, toolkit: &Arc<Toolkit>) -> Result<Ready> {
+    fn without_account(&self, toolkit: &Arc<Toolkit>) -> Result<Ready> {
         self.assemble(None, toolkit, Scheme::NoAuth, Secrets::new(), AccountParams::default())
     }
 

@@ -16,9 +16,9 @@ use url::Url;
 
 use crate::app::model::params::AccountParams;
 
-/// How long an opened credential is used from memory. The job that wipes it runs every second, so that none is in
-/// memory for more than five seconds.
-const LIFETIME: Duration = Duration::from_secs(4);
+/// How long an opened credential is used from memory. The job that wipes it runs every second, so that none is
+/// remembered for more than five seconds.
+const LIFETIME: Duration = Duration::from_secs(3);
 /// Maximum number of remembered accounts. If there are more, all are forgotten.
 const CAPACITY: usize = 1_024;
 
@@ -61,10 +61,11 @@ impl ReadyAccounts {
     /// Remembers an account.
     pub(super) fn put(&self, account: &AccountRow, ready: &Arc<Ready>) {
         let mut entries = self.lock();
-        if entries.len() >= CAPACITY {
-            entries.clear();
-        }
+        // Wiped after the lock is released.
+        let full = (entries.len() >= CAPACITY).then(|| std::mem::take(&mut *entries));
         entries.insert(account.id.clone(), (Instant::now(), Arc::clone(ready)));
+        drop(entries);
+        drop(full);
     }
 
     /// Wipes the credentials that were remembered for long enough. Returns their number.

@@ -1,4 +1,4 @@
-//! Wipes opened credentials that were remembered for calls, so that none is in memory for more than five seconds.
+//! Wipes opened credentials that were remembered for calls, so that none is remembered for more than five seconds.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -103,7 +103,7 @@ crate::redacted_debug!(Keys);
 impl Keys {
     /// Creates the service.
     pub fn new(core: Arc<Core>) -> Self {
-        let accepted = Versioned::new(Topic::ApiKeys, KEY_LIFETIME);
+        let accepted = Versioned::new(Topic::ApiKeys, KEY_LIFETIME, |_| true);
         Self { core, key_uses: KeyUses::default(), accepted }
     }
 }

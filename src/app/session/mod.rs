@@ -96,8 +96,13 @@ impl Sessions {
         projects: Arc<Projects>,
         auth_configs: Arc<AuthConfigs>,
     ) -> Self {
-        let accounts = Versioned::new(Topic::Accounts, ACCOUNT_LIFETIME);
+        let accounts = Versioned::new(Topic::Accounts, ACCOUNT_LIFETIME, resolve::is_small);
         Self { core, idempotency, projects, auth_configs, recent: Recent::default(), accounts }
+    }
+
+    /// Removes the accounts from the cache that were remembered for long enough.
+    pub(in crate::app) fn forget_old_accounts(&self) {
+        self.accounts.forget_old();
     }
 
     /// Removes a project's sessions from the cache.

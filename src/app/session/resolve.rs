@@ -160,6 +160,16 @@ impl Sessions {
     }
 }
 
+/// Maximum size of a row that is remembered, in bytes: of its access list, parameters and credential.
+const MAX_REMEMBERED: usize = 16 * 1024;
+
+/// Whether an account may be remembered.
+pub(in crate::app) fn is_small(account: &Arc<AccountRow>) -> bool {
+    let acl = account.acl.as_deref().unwrap_or_default().len();
+    let credential = account.credential_sealed.as_deref().unwrap_or_default().len();
+    acl + account.params.len() + credential <= MAX_REMEMBERED
+}
+
 /// What an account that sessions use is found by.
 #[derive(Debug, Eq, Hash, PartialEq)]
 pub(super) enum AccountKey {

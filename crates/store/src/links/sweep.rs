@@ -107,6 +107,12 @@ impl Store {
             if from_id >= before_id {
                 return Ok(None);
             }
+            // Without links there is no step, so that an idle server writes nothing.
+            let bounds: [Value; 2] = [from_id.as_str().into(), before_id.as_str().into()];
+            let first = "SELECT id FROM links WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 1";
+            if reading.one(first, &bounds, |row| row.text(0))?.is_none() {
+                return Ok(None);
+            }
             let range: [Value; 3] = [from_id.as_str().into(), before_id.as_str().into(), limit.into()];
             let next = "SELECT id FROM links WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 1 OFFSET $3";
             let next = reading.one(next, &range, |row| row.text(0))?;
@@ -119,8 +125,8 @@ impl Store {
         .await
     }
 
-    /// Open links of a project, at most `limit`: those with a time of their own, then, in the order of their ids and
-    /// after `after`, those to which the sweep has still to come. Reads over the open links of all projects, which
+    /// Open links of a project, at most `limit`: in the order of their ids and after `after`, those to which the sweep has
+    /// still to come, then those with a time of their own. In this order none is missed that the sweep passes meanwhile. Reads over the open links of all projects, which
     /// are few since links expire.
     pub async fn open_links_of_project(
         &self,
@@ -131,16 +137,16 @@ impl Store {
         let args: [Value; 3] = [project.into(), after.into(), limit.into()];
         let mut after = after.to_owned();
         self.scan(project, move |reading| {
-            let sql = "SELECT id FROM links
-                 WHERE sweep_at > 0 AND finished_at IS NULL AND project_id = $1 LIMIT $2";
-            let [project, _, limit] = args.clone();
-            let mut ids: Vec<LinkId> = reading.all(sql, &[project, limit], |row| row.id(0))?;
+            let to_come = "SELECT id FROM links
+                 WHERE id >= (SELECT until_id FROM link_sweep) AND id > $2 AND sweep_at IS NULL
+                   AND finished_at IS NULL AND project_id = $1 ORDER BY id LIMIT $3";
+            let mut ids: Vec<LinkId> = reading.all(to_come, &args, |row| row.id(0))?;
+            after = ids.last().map_or(after, LinkId::to_string);
             if ids.is_empty() {
-                let sql = "SELECT id FROM links
-                     WHERE id >= (SELECT until_id FROM link_sweep) AND id > $2 AND sweep_at IS NULL
-                       AND finished_at IS NULL AND project_id = $1 ORDER BY id LIMIT $3";
-                ids = reading.all(sql, &args, |row| row.id(0))?;
-                after = ids.last().map_or(after, LinkId::to_string);
+                let own_time = "SELECT id FROM links
+                     WHERE sweep_at > 0 AND finished_at IS NULL AND project_id = $1 LIMIT $2";
+                let [project, _, limit] = args.clone();
+                ids = reading.all(own_time, &[project, limit], |row| row.id(0))?;
             }
             Ok(OpenLinks { ids, after })
         })

@@ -39,6 +39,8 @@ const MAX_PASSES: usize = 3;
 const HOLD_PAGES: u32 = 16_384;
 /// Longest time for which scans wait.
 const MAX_HOLD: Duration = Duration::from_secs(1);
+/// Without a commit for so long, the load is over.
+const IDLE: Duration = Duration::from_millis(100);
 /// Pause between two attempts to start the log again.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
 /// How long the thread waits for a lock. It holds back writes while it waits for readers, and can try again later.
@@ -235,7 +237,14 @@ impl<'a> Copier<'a> {
         }
         let _held = self.scans.hold();
         let began = Instant::now();
+        let mut newest = (log.commits(), began);
         while log.pages() > self.hold_at {
+            if log.commits() != newest.0 {
+                newest = (log.commits(), Instant::now());
+            } else if newest.1.elapsed() > IDLE {
+                // Nothing is written any more: the next round empties the log.
+                break;
+            }
             if began.elapsed() > MAX_HOLD {
                 // A reader that is not held, such as a command: scans do not wait for it again soon.
                 tracing::warn!(pages = log.pages(), "a reader keeps the write-ahead log from starting again");
@@ -244,7 +253,8 @@ impl<'a> Copier<'a> {
             }
             log.advance(COPY, REST);
             thread::sleep(RETRY_PAUSE);
-            if log.advance(NONE, COPY) {
+            // The writer may have asked for a copy meanwhile.
+            if log.advance(NONE, COPY) || log.step.load(Ordering::Acquire) == COPY {
                 self.copy_and_sync(log)?;
             }
         }

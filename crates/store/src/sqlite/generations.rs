@@ -12,7 +12,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ pub(super) struct Generations {
 pub(super) struct Change<'g> {
     generations: &'g Generations,
     topics: Vec<Topic>,
-    is_locked: bool,
+    has_lock: bool,
 }
 
 impl Topic {
@@ -77,7 +77,11 @@ impl Generations {
     pub(super) fn open(database: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let generations = Self { file: options.open(path(database))? };
+        // Of the real path, as SQLite's own files: a symlink to a database is the same database.
+        let database = database.canonicalize()?;
+        let file = options.open(path(&database))?;
+        give_to_owner(&file, &database)?;
+        let generations = Self { file };
         let missing: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| generations.read(*topic).is_none()).collect();
         if !missing.is_empty() {
             generations.begin(missing)?.finish();
@@ -98,8 +102,8 @@ impl Generations {
     /// # Errors
     /// Other processes would not see the change: it must not be committed.
     pub(super) fn begin(&self, topics: Vec<Topic>) -> io::Result<Change<'_>> {
-        let is_locked = self.lock()?;
-        let change = Change { generations: self, topics, is_locked };
+        let has_lock = self.lock()?;
+        let change = Change { generations: self, topics, has_lock };
         change.write(|number| number | 1)?;
         Ok(change)
     }
@@ -120,7 +124,7 @@ impl Generations {
 impl Change<'_> {
     /// Ends the change, after COMMIT or ROLLBACK. A number that cannot be written stays odd, which is safe.
     pub(super) fn finish(self) {
-        let written = if self.is_locked { self.write(|number| number & !1) } else { self.write(|number| number | 1) };
+        let written = if self.has_lock { self.write(|number| number & !1) } else { self.write(|number| number | 1) };
         if let Err(error) = written {
             tracing::warn!(error = %error, "the generation of a cache could not be written; nothing is cached until the next change");
         }
@@ -137,12 +141,29 @@ impl Change<'_> {
 
 impl Drop for Change<'_> {
     fn drop(&mut self) {
-        if self.is_locked
+        if self.has_lock
             && let Err(error) = self.generations.file.unlock()
         {
             tracing::warn!(error = %error, "the lock of the generations could not be released");
         }
     }
+}
+
+/// Gives the file to the owner of the database, as SQLite does with its own files: a command that an administrator runs
+/// may create it, and the server must be able to open it.
+fn give_to_owner(file: &File, database: &Path) -> io::Result<()> {
+    let (own, of_database) = (file.metadata()?, database.metadata()?);
+    if (own.uid(), own.gid()) != (of_database.uid(), of_database.gid()) {
+        // Only an administrator may do so, and only then it is needed.
+        let _ = fchown(file, Some(of_database.uid()), Some(of_database.gid()));
+    }
+    Ok(())
+}
+
+/// Refuses a write whose table cannot be read from its text, in debug builds: caches would not learn of it.
+pub(super) fn check(sql: &str) -> Result<(), String> {
+    let is_known = !cfg!(debug_assertions) || changed_table(sql).is_some_and(|(_, table)| table != "OR");
+    if is_known { Ok(()) } else { Err(format!("a write whose table is not clear: {sql}")) }
 }
 
 /// The verb of a statement, and the table that it changes.
@@ -212,7 +233,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
         let store = Store::open(&path).unwrap();
-        let cache = Versioned::new(Topic::Accounts, Duration::from_mins(10));
+        let cache = Versioned::new(Topic::Accounts, Duration::from_mins(10), |_| true);
         let value = async || {
             let read = async || store.meta("value").await;
             cache.get(&store, "key", read).await.unwrap()

@@ -117,6 +117,9 @@ impl Store {
             return Err(OpenError::Setting { path: shown, setting, found });
         }
         migrate::run(&mut connection).map_err(|source| OpenError::Migration { path: shown.clone(), source })?;
+        // Statement journals stay in memory: by default each large group would write a file. A migration that builds a
+        // large index needs the files.
+        connection.pragma_update(None, "temp_store", "MEMORY").map_err(engine)?;
         let number = NEXT_STORE.fetch_add(1, Ordering::Relaxed);
         let reads = Arc::new(ReadCounter::default());
         let scans = Scans::start(number, path, Arc::clone(&reads))?;
@@ -258,8 +261,6 @@ fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     // `checkpoint.rs` decides when: in the writer they would dominate the p99.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     read_pages(connection)?;
-    // Keep statement journals in memory; by default each large group would write a file.
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
     keep_plans(connection)
 }
 

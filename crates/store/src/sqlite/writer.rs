@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::LogWriter;
 use super::file_size;
-use super::generations::{Generations, Topic};
+use super::generations::{self, Generations, Topic};
 use super::plan;
 use crate::unit::{Action, Expect};
 use crate::{Statement, Unit, Value, WriteError, guard};
@@ -230,6 +230,9 @@ fn run_statements(statements: &mut Statements<'_>, unit: &Unit) -> Outcome {
             continue;
         }
         plan::check(statements.connection, statement.sql).map_err(WriteError::Unavailable)?;
+        if statement.action == Action::Write {
+            generations::check(statement.sql).map_err(WriteError::Unavailable)?;
+        }
         let result = statements.execute(statement);
         let rows = match (result, statement.expect) {
             (Ok(rows), Expect::Any) | (Ok(rows @ 1), Expect::One { .. }) => rows,
