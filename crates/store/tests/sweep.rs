@@ -82,6 +82,9 @@ async fn a_step_covers_a_range_of_ids_and_what_it_leaves_open_keeps_its_time() {
 async fn a_link_that_is_added_behind_the_sweep_is_found_in_time() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("test.db")).unwrap();
+    assert_eq!(step(&store, "lt_5", 10).await, None, "without links there is no step");
+    add(&store, "lt_2", 30).await;
+    end(&store, "lt_2").await;
     assert_eq!(step(&store, "lt_5", 10).await, Some((texts(&[]), true)));
     assert_eq!(step(&store, "lt_3", 10).await, None, "the sweep does not go back");
     add(&store, "lt_4", 30).await;

@@ -81,3 +81,20 @@ async fn two_thousand_links_expire_in_one_activation_and_a_commit_for_each_32() 
     );
     assert_eq!(count(&database, &format!("{events} AND detail ->> 'reason' = 'link_expired'")), BATCH - 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_without_links_writes_nothing() {
+    let server = TestServer::start().await;
+    offer(&server.api, "sandbox").await;
+    server.clock.advance(Duration::from_mins(21));
+    assert_eq!(server.app.sweeps.expire_links().await.unwrap(), 1);
+    let database = Connection::open(server.database()).unwrap();
+    let position =
+        || -> String { database.query_row("SELECT until_id FROM link_sweep", [], |row| row.get(0)).unwrap() };
+    let before = position();
+    for _ in 0..3 {
+        server.clock.advance(Duration::from_mins(21));
+        assert_eq!(server.app.sweeps.expire_links().await.unwrap(), 0);
+    }
+    assert_eq!(position(), before);
+}

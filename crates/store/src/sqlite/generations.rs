@@ -198,6 +198,7 @@ mod tests {
 
     fn open() -> (tempfile::TempDir, Generations) {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("test.db"), "").unwrap();
         let generations = Generations::open(&folder.path().join("test.db")).unwrap();
         (folder, generations)
     }
