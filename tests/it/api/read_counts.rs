@@ -28,7 +28,7 @@ fn page() -> PageQuery {
 
 /// How often a call is made. Reads of the server's own work are counted, too, so that the smallest numbers are those of
 /// the call.
-const REPEATS: usize = 5;
+const REPEATS: usize = 25;
 
 /// The result of a call, and the reads and queries that it makes.
 async fn counted<T, F: Future<Output = T>>(server: &TestServer, call: impl Fn() -> F) -> (T, u64, u64) {
