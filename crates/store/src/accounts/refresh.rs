@@ -7,7 +7,7 @@
 use switchboard_types::{AccountId, Fence, ProjectId, Reason, Timestamp};
 
 use super::AccountRow;
-use crate::{Refusal, Statement};
+use crate::{Refusal, Statement, Value};
 
 /// Writes that depend on the account as it was read.
 impl AccountRow {
@@ -21,16 +21,21 @@ impl AccountRow {
              WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'ACTIVE'
                AND credential_version = $3 AND refresh_fence = $4
                AND (refresh_lease_until IS NULL OR refresh_lease_until <= $5 OR refresh_lease_until > $6)",
-            vec![
-                (&self.project_id).into(),
-                (&self.id).into(),
-                self.credential_version.into(),
-                self.refresh_fence.into(),
-                now.into(),
-                until.into(),
-            ],
+            self.lease_arguments(now, until),
         );
         (statement, self.refresh_fence.next())
+    }
+
+    /// What both kinds of lease bind.
+    pub(super) fn lease_arguments(&self, now: Timestamp, until: Timestamp) -> Vec<Value> {
+        vec![
+            (&self.project_id).into(),
+            (&self.id).into(),
+            self.credential_version.into(),
+            self.refresh_fence.into(),
+            now.into(),
+            until.into(),
+        ]
     }
 
     /// Releases the lease after a transient failure.

@@ -50,14 +50,7 @@ impl AccountRow {
              WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'ACTIVE'
                AND credential_version = $3 AND refresh_fence = $4
                AND (refresh_lease_until IS NULL OR refresh_lease_until <= $5 OR refresh_lease_until > $6)",
-            vec![
-                (&self.project_id).into(),
-                (&self.id).into(),
-                self.credential_version.into(),
-                self.refresh_fence.into(),
-                now.into(),
-                until.into(),
-            ],
+            self.lease_arguments(now, until),
         );
         (statement, self.refresh_fence.next())
     }
