@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::address::is_public;
+use crate::endpoint::has_same_origin;
 use crate::error::{ConfigError, EgressError};
 use crate::network::{NetworkError, parse_network};
 
@@ -63,7 +64,7 @@ pub(crate) struct Guard {
     hosts: HashSet<String>,
     loopback: bool,
     /// Origins that may be called without TLS.
-    plain: HashSet<String>,
+    plain: Vec<Url>,
     /// Host names of these origins; a look-up knows only the name.
     plain_names: HashSet<String>,
 }
@@ -88,7 +89,7 @@ impl From<Refusal> for EgressError {
 
 impl Guard {
     pub(crate) fn new(rules: &[AllowRule], loopback: bool) -> Result<Self, ConfigError> {
-        let (plain, plain_names) = (HashSet::new(), HashSet::new());
+        let (plain, plain_names) = (Vec::new(), HashSet::new());
         let mut guard = Self { networks: Vec::new(), hosts: HashSet::new(), loopback, plain, plain_names };
         for rule in rules {
             // A rule may be built without `from_str`: normalise it.
@@ -115,14 +116,14 @@ impl Guard {
             if let Some(Host::Domain(name)) = url.host() {
                 self.plain_names.insert(name.to_owned());
             }
-            self.plain.insert(url.origin().ascii_serialization());
+            self.plain.push(url);
         }
         Ok(self)
     }
 
     /// Whether a URL uses plain http to an origin for which the operator did not allow it.
     pub(crate) fn is_forbidden_plain_http(&self, url: &Url) -> bool {
-        url.scheme() != "https" && !self.plain.contains(&url.origin().ascii_serialization())
+        url.scheme() != "https" && !self.plain.iter().any(|allowed| has_same_origin(allowed, url))
     }
 
     /// Checks a URL before its name is looked up.

@@ -58,7 +58,7 @@ impl Destination {
             return refuse("the scheme differs from the base's");
         }
         // The base path does not apply to other hosts.
-        let is_other_host = url.origin() != base.origin();
+        let is_other_host = !has_same_origin(&url, base);
         let paths = || std::iter::once(base.path()).chain(self.paths().iter().map(String::as_str));
         if is_other_host || paths().any(|prefix| is_at_or_below(url.path(), prefix)) {
             Ok(url)
@@ -66,6 +66,12 @@ impl Destination {
             refuse("on the base url's host, only its path and what is below it may be asked for")
         }
     }
+}
+
+/// Whether two URLs have the same scheme, host and port (RFC 6454 section 5).
+pub(crate) fn has_same_origin(one: &Url, other: &Url) -> bool {
+    let parts = |url| (Url::host(url), Url::port_or_known_default(url));
+    one.scheme() == other.scheme() && parts(one) == parts(other)
 }
 
 /// Whether the path equals the prefix or is below it, by whole segments.
@@ -133,10 +139,11 @@ fn relative(base: &Url, path: &str, query: Option<&str>) -> Result<Url, EgressEr
     if path.is_empty() {
         return Ok(url);
     }
-    let prefix = format!("{}/", base.path().trim_end_matches('/'));
-    url.set_path(&format!("{prefix}{}", path.strip_prefix('/').unwrap_or(path)));
+    let prefix = base.path().trim_end_matches('/');
+    url.set_path(&format!("{prefix}/{}", path.strip_prefix('/').unwrap_or(path)));
     // Cannot fail after the checks above; defence in depth if a parser disagrees.
-    if url.origin() != base.origin() || !url.path().starts_with(&prefix) {
+    let is_below = url.path().strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
+    if !has_same_origin(&url, base) || !is_below {
         return refuse("leaves the base's path");
     }
     Ok(url)
@@ -146,6 +153,9 @@ fn relative(base: &Url, path: &str, query: Option<&str>) -> Result<Url, EgressEr
 /// more, with `\` read as `/` and `;parameters` removed, as some servers do. Other encoded characters
 /// (`group%2Fproject`) are kept.
 fn check_path(path: &str) -> Result<(), EgressError> {
+    if !path.contains('%') {
+        return check_segments(path.as_bytes());
+    }
     let mut bytes = path.as_bytes().to_vec();
     for _ in 0..=MAX_DECODINGS {
         check_segments(&bytes)?;

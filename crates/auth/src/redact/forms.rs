@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use memchr::memmem;
+use memchr::memmem::Finder;
+use self_cell::self_cell;
 use std::ops::Range;
 use zeroize::Zeroizing;
 
@@ -11,10 +12,26 @@ use super::unescape::{Escapes, unescaped};
 /// Length of the searched suffix for rare forms that are several times as long as the secret.
 const SUFFIX_LENGTH: usize = 64;
 
+self_cell!(
+    /// Bytes to search for, and their searcher. It borrows them, so that a secret is in memory once and wiped when
+    /// dropped. Making a searcher takes longer than searching a small answer.
+    struct Needle {
+        owner: Zeroizing<Vec<u8>>,
+        #[covariant]
+        dependent: Finder,
+    }
+);
+
+impl Needle {
+    fn of(text: Zeroizing<Vec<u8>>) -> Self {
+        Self::new(text, |text| Finder::new(text.as_slice()))
+    }
+}
+
 /// One form of a secret.
 pub(super) struct Form {
-    /// The bytes to search for: the whole form, or its suffix.
-    pub(super) text: Zeroizing<Vec<u8>>,
+    /// The whole form, or its suffix.
+    needle: Needle,
     /// Length of the form before these bytes.
     before: usize,
     /// Base64: the preceding character also has bits of the secret.
@@ -25,12 +42,17 @@ pub(super) struct Form {
 
 impl Form {
     fn plain(text: impl Into<Vec<u8>>) -> Self {
-        Self { text: Zeroizing::new(text.into()), before: 0, left: false, right: false }
+        Self { needle: Needle::of(Zeroizing::new(text.into())), before: 0, left: false, right: false }
+    }
+
+    /// The bytes to search for: the whole form, or its suffix.
+    pub(super) fn text(&self) -> &[u8] {
+        self.needle.borrow_owner()
     }
 
     /// Length of the whole form in bytes.
     pub(super) fn length(&self) -> usize {
-        self.before + self.text.len()
+        self.before + self.text().len()
     }
 
     /// Whether the preceding byte has bits of the secret.
@@ -41,11 +63,12 @@ impl Form {
     /// Calls `found` with each match, in order.
     pub(super) fn find_all(&self, bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
         // Most texts are shorter than most secrets: skip the search.
+        let length = self.text().len();
         let mut from = 0;
-        while bytes.len() - from >= self.text.len() {
-            let Some(at) = memmem::find(&bytes[from..], &self.text) else { return };
+        while bytes.len() - from >= length {
+            let Some(at) = self.needle.borrow_dependent().find(&bytes[from..]) else { return };
             let start = from + at;
-            found(start..start + self.text.len());
+            found(start..start + length);
             from = start + 1;
         }
     }
@@ -71,7 +94,7 @@ pub(super) fn collect(secret: &str, forms: &mut Vec<Form>) {
     for offset in 0..3 {
         let once = base64(bytes, offset);
         for outer in 0..3 {
-            push_base64(end_of_base64(&once.text, outer), forms);
+            push_base64(end_of_base64(once.text(), outer), forms);
         }
         push_base64(once, forms);
     }
@@ -112,13 +135,14 @@ fn push_plain(secret: &str, forms: &mut Vec<Form>) {
 
 /// The form in both base64 alphabets.
 fn push_base64(form: Form, forms: &mut Vec<Form>) {
-    if form.text.iter().any(|byte| matches!(byte, b'+' | b'/')) {
-        let safe = form.text.iter().map(|byte| match byte {
+    if form.text().iter().any(|byte| matches!(byte, b'+' | b'/')) {
+        let safe = form.text().iter().map(|byte| match byte {
             b'+' => b'-',
             b'/' => b'_',
             other => *other,
         });
-        forms.push(Form { text: Zeroizing::new(safe.collect()), ..form });
+        let needle = Needle::of(Zeroizing::new(safe.collect()));
+        forms.push(Form { needle, ..form });
     }
     forms.push(form);
 }
@@ -132,7 +156,7 @@ fn base64(secret: &[u8], offset: usize) -> Form {
     let first = (offset * 8).div_ceil(6);
     let end = shifted.len() * 8 / 6;
     let text = Zeroizing::new(encoded.as_bytes()[first..end].to_vec());
-    Form { text, before: 0, left: offset != 0, right: shifted.len() % 3 != 0 }
+    Form { needle: Needle::of(text), before: 0, left: offset != 0, right: shifted.len() % 3 != 0 }
 }
 
 /// The same, with only the suffix to search for.
@@ -141,5 +165,5 @@ fn end_of_base64(text: &[u8], offset: usize) -> Form {
     let end = base64(&text[skipped..], (offset + skipped) % 3);
     // The number of characters that depend only on the text.
     let length = (offset + text.len()) * 8 / 6 - (offset * 8).div_ceil(6);
-    Form { before: length - end.text.len(), left: offset != 0, ..end }
+    Form { before: length - end.text().len(), left: offset != 0, ..end }
 }

@@ -41,12 +41,12 @@ struct Search<'f> {
 impl<'f> Scanner<'f> {
     /// `None` if there are too many forms for an automaton.
     pub(super) fn new(forms: &'f [Form], readings: &[Escapes]) -> Option<Self> {
-        let automaton = NFA::new(forms.iter().map(|form| form.text.as_slice())).ok()?;
+        let automaton = NFA::new(forms.iter().map(Form::text)).ok()?;
         let start = automaton.start_state(Anchored::No).ok()?;
         let max_length = forms.iter().map(Form::length).max().unwrap_or_default();
         let readings = readings.iter().map(|escapes| Reading::new(*escapes, start, max_length)).collect();
         let mut first = [false; 256];
-        for byte in forms.iter().filter_map(|form| form.text.first()) {
+        for byte in forms.iter().filter_map(|form| form.text().first()) {
             first[usize::from(*byte)] = true;
         }
         let raw = Raw { state: start, at: 0, is_open: false, spans: Vec::new() };
