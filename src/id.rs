@@ -4,8 +4,8 @@
 //! million rows) and sorts lists by age. The rest is 65 random bits, so that an id reveals nothing
 //! about others; ids are not secrets, however.
 
-use switchboard_types::Timestamp;
-use switchboard_vault::{Entropy, base62, base62_number};
+use switchboard_types::{CompactString, Timestamp};
+use switchboard_vault::{Entropy, base62_number, push_base62};
 
 const TIME: usize = 9;
 const CHANCE: usize = 11;
@@ -65,13 +65,17 @@ impl Kind {
     }
 
     /// A new id. The time is in milliseconds.
-    pub fn mint(self, now: Timestamp, entropy: &dyn Entropy) -> String {
-        format!("{}{}", self.first_at(now), base62(entropy, CHANCE))
+    pub fn mint(self, now: Timestamp, entropy: &dyn Entropy) -> CompactString {
+        let mut id = self.first_at(now);
+        push_base62(&mut id, entropy, CHANCE);
+        id
     }
 
     /// Not greater than any id that is minted at a time or later, and greater than all that were minted before.
-    pub fn first_at(self, time: Timestamp) -> String {
-        format!("{}{}", self.prefix(), base62_number(u64::try_from(time.as_millis()).unwrap_or(0), TIME))
+    pub fn first_at(self, time: Timestamp) -> CompactString {
+        let mut id = CompactString::const_new(self.prefix());
+        id.extend(base62_number::<TIME>(u64::try_from(time.as_millis()).unwrap_or(0)));
+        id
     }
 
     /// Whether a string has this kind's format; ids of other servers (12 characters) match as well.

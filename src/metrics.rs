@@ -3,18 +3,19 @@
 //!
 //! Labels are routes, methods, statuses and outcomes: never ids, users or a caller's input.
 
+use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use switchboard_types::Timestamp;
+use switchboard_types::{CompactString, Timestamp};
 
 use crate::error::Result;
 
@@ -23,9 +24,19 @@ const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct RequestLabels {
-    route: String,
-    method: String,
+    route: Route,
+    method: &'static str,
     status: u16,
+}
+
+/// The pattern of a path.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Route(CompactString);
+
+impl EncodeLabelValue for Route {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        self.0.as_str().encode(encoder)
+    }
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -114,12 +125,11 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts a request. `route` is the route's pattern, never the path.
-    pub fn request(&self, route: &str, method: &Method, status: u16, took: Duration) {
+    pub fn request(&self, route: CompactString, method: &Method, status: u16, took: Duration) {
         // Callers can send arbitrary methods; the number of label values must stay bounded.
-        let known =
-            [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
-        let method = if known.contains(method) { method.as_str() } else { "OTHER" };
-        let labels = RequestLabels { route: route.to_owned(), method: method.to_owned(), status };
+        let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+        let method = known.into_iter().find(|known| *known == method.as_str()).unwrap_or("OTHER");
+        let labels = RequestLabels { route: Route(route), method, status };
         self.requests.get_or_create(&labels).inc();
         self.durations.observe(took.as_secs_f64());
     }

@@ -44,6 +44,7 @@ use crate::metrics::Metrics;
 use crate::time::{Clock, SystemClock};
 
 use acceptor::Acceptor;
+pub use acceptor::HttpService;
 pub use listen::listen;
 
 /// Maximum concurrent connections for metrics.
@@ -219,7 +220,7 @@ fn assemble(config: Config, environment: Environment, store: Store, ring: KeyRin
 
 /// Serves until `app.core.stopping` is cancelled, then finishes accepted requests and work that must
 /// not be lost (R94).
-pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Result<()> {
+pub async fn serve(app: Arc<App>, service: impl HttpService, listener: TcpListener) -> Result<()> {
     let mut jobs = JoinSet::new();
     jobs.spawn(crate::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));
     let graceful = GracefulShutdown::new();
@@ -227,7 +228,7 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Resu
     let max_connections = listen::max_connections(open_files);
     tracing::info!(connections = max_connections, open_files, "connections that are served at once");
     let per_address = app.core.settings.max_connections_per_address;
-    let acceptor = Acceptor::new(max_connections, per_address, app.core.settings.trusted_proxies.clone(), router);
+    let acceptor = Acceptor::new(max_connections, per_address, app.core.settings.trusted_proxies.clone(), service);
     app.core.stopping.run_until_cancelled(acceptor.accept(&listener, &graceful)).await;
     drop(listener);
     tracing::info!("shutting down");

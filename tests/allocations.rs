@@ -1,4 +1,4 @@
-//! How often the server allocates memory for a link and for a proxied call. Unlike times, these counts are the
+//! How often the server allocates memory for a link, a proxied call, a session and a poll. Unlike times, these counts are the
 //! same on every machine, so that a change that makes requests dearer fails here.
 //!
 //! The whole service runs in this process, under an allocator that counts. Provider and client are threads
@@ -30,9 +30,13 @@ mod support {
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Most allocations of a link, reallocations included.
-const MOST_PER_LINK: f64 = 214.0;
+const MOST_PER_LINK: f64 = 60.0;
+/// Most allocations of a new session, reallocations included.
+const MOST_PER_SESSION: f64 = 61.0;
+/// Most allocations of a poll of an account, reallocations included.
+const MOST_PER_POLL: f64 = 27.0;
 /// Most allocations of a proxied call, reallocations included.
-const MOST_PER_CALL: f64 = 168.0;
+const MOST_PER_CALL: f64 = 90.0;
 /// Requests that are counted, and requests before them, which fill caches and pools.
 const REQUESTS: u32 = 200;
 const WARM_UP: u32 = 100;
@@ -134,11 +138,11 @@ fn host(api: &Api) -> &str {
     api.base.strip_prefix("http://").unwrap().split('/').next().unwrap()
 }
 
-/// Bytes of a POST to an operation of a session.
-fn request(api: &Api, session: &str, operation: &str, body: &Value) -> Vec<u8> {
-    let body = body.to_string();
+/// Bytes of a request. `body` is null for none.
+fn request(api: &Api, method: &str, path: &str, body: &Value) -> Vec<u8> {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
     format!(
-        "POST /api/v3.1/tool_router/session/{session}/{operation} HTTP/1.1\r\nhost: {}\r\nx-api-key: {}\r\n\
+        "{method} /api/v3.1{path} HTTP/1.1\r\nhost: {}\r\nx-api-key: {}\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         host(api),
         api.key,
@@ -147,14 +151,16 @@ fn request(api: &Api, session: &str, operation: &str, body: &Value) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Connects the session's user by filling in the form of a link.
-async fn connect(api: &Api, session: &str) {
+/// Connects the session's user by filling in the form of a link. The account.
+async fn connect(api: &Api, session: &str) -> String {
     let link = api.link(session, "up").await;
     let page = link["redirect_url"].as_str().unwrap();
     assert_eq!(api.http.send("GET", page, &[], "").await.status, 200);
     let browser = [("sec-fetch-site", "same-origin"), ("content-type", "application/x-www-form-urlencoded")];
     api.http.send("POST", page, &browser, "generic_api_key=key-0123456789").await;
-    assert_eq!(api.status(link["connected_account_id"].as_str().unwrap()).await, "ACTIVE");
+    let account = link["connected_account_id"].as_str().unwrap();
+    assert_eq!(api.status(account).await, "ACTIVE");
+    account.to_owned()
 }
 
 fn toolkit(host: &str) -> String {
@@ -168,26 +174,38 @@ fn toolkit(host: &str) -> String {
 
 // One test: the counts are those of the whole process.
 #[tokio::test(flavor = "multi_thread")]
-async fn links_and_proxied_calls_allocate_no_more_than_they_did() {
+async fn requests_allocate_no_more_than_they_did() {
     // Requests are logged as the program logs them.
     switchboard::log::start("warn,switchboard=info", false).unwrap();
     let server = TestServer::builder().toolkit("up", &toolkit(&start_provider())).start().await;
     let api = &server.api;
     let session = api.session("user-1", "up").await;
-    connect(api, &session).await;
+    let account = connect(api, &session).await;
     let linked = api.session("user-2", "sandbox").await;
 
-    let link = request(api, &linked, "link", &json!({ "toolkit": "sandbox" }));
-    let call = json!({ "toolkit_slug": "up", "endpoint": "/me", "method": "GET" });
-    let call = request(api, &session, "proxy_execute", &call);
     let mut client = Client::connect(api);
-    let link = client.cost(&link, 201);
-    let call = client.cost(&call, 200);
-    let shown = format!(
-        "a link: {:.1} allocations, {:.0} bytes; a proxied call: {:.1} allocations, {:.0} bytes",
-        link.allocations, link.bytes, call.allocations, call.bytes
-    );
-    println!("{shown}");
-    assert!(link.allocations <= MOST_PER_LINK, "{shown}");
-    assert!(call.allocations <= MOST_PER_CALL, "{shown}");
+    let call = json!({ "toolkit_slug": "up", "endpoint": "/me", "method": "GET" });
+    let new = json!({ "user_id": "user-3", "toolkits": { "enable": ["sandbox"] } });
+    let costs = [
+        (
+            "link",
+            MOST_PER_LINK,
+            "POST",
+            format!("/tool_router/session/{linked}/link"),
+            json!({ "toolkit": "sandbox" }),
+            201,
+        ),
+        ("call", MOST_PER_CALL, "POST", format!("/tool_router/session/{session}/proxy_execute"), call, 200),
+        ("session", MOST_PER_SESSION, "POST", "/tool_router/session".to_owned(), new, 201),
+        ("poll", MOST_PER_POLL, "GET", format!("/connected_accounts/{account}"), Value::Null, 200),
+    ];
+    let costs = costs.map(|(name, most, method, path, body, status)| {
+        (name, most, client.cost(&request(api, method, &path, &body), status))
+    });
+    for (name, _, cost) in &costs {
+        println!("{name}: {:.1} allocations, {:.0} bytes", cost.allocations, cost.bytes);
+    }
+    for (name, most, cost) in &costs {
+        assert!(cost.allocations <= *most, "{name}: {:.1} allocations, {:.0} bytes", cost.allocations, cost.bytes);
+    }
 }

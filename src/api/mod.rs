@@ -17,35 +17,81 @@ pub mod session;
 pub mod table;
 pub mod toolkit;
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::any;
+use switchboard_types::CompactString;
+use tower::Service;
 
+use self::http::edge::{self, Target};
 use self::operations::{EARLIER_PREFIX, PREFIX};
 use crate::app::App;
 use crate::pages;
 
-/// The whole service: API, pages, health.
-pub fn router(app: &Arc<App>) -> Router {
-    Router::new()
-        .nest(PREFIX, operations())
-        .nest(EARLIER_PREFIX, operations())
-        .merge(outside_the_prefix())
-        .merge(pages::router())
-        .merge(http::health::router())
-        .fallback(http::error::unknown_path)
-        .method_not_allowed_fallback(http::error::unknown_method)
-        // Around everything: assigns the request id, finds the operation, validates HTTP, counts for the rate limits, checks
-        // the key, writes the log line, renders errors.
-        .layer(from_fn_with_state(http::edge::Edge { app: Arc::clone(app), find: table::find }, http::edge::guard))
-        .with_state(Arc::clone(app))
+/// The whole HTTP service: API, pages, health. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Api {
+    app: Arc<App>,
+    /// Everything but the operations of the table.
+    others: Router,
 }
 
-/// Operations of the API.
-fn operations() -> Router<Arc<App>> {
-    table::routes().merge(public())
+impl Api {
+    /// Creates the service.
+    pub fn new(app: &Arc<App>) -> Self {
+        let others = Router::new()
+            .nest(PREFIX, public())
+            .nest(EARLIER_PREFIX, public())
+            .merge(outside_the_prefix())
+            .merge(pages::router())
+            .merge(http::health::router())
+            .fallback(http::error::unknown_path)
+            .method_not_allowed_fallback(http::error::unknown_method)
+            .layer(from_fn_with_state(Arc::clone(app), guard_other))
+            .with_state(Arc::clone(app));
+        Self { app: Arc::clone(app), others }
+    }
+}
+
+impl Service<Request<Body>> for Api {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Around everything, [`edge::guard`] assigns the request id, validates HTTP, counts for the rate limits, checks the
+    /// key, writes the log line and renders errors.
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Some(mut found) = table::find(&request) else { return Box::pin(self.others.call(request)) };
+        let target = Target {
+            route: CompactString::const_new(found.route),
+            operation: found.operation,
+            parameters: std::mem::take(&mut found.parameters),
+        };
+        let app = Arc::clone(&self.app);
+        Box::pin(async move {
+            let handler = |request| found.respond(request, Arc::clone(&app));
+            Ok(edge::guard(&app, target, request, handler).await)
+        })
+    }
+}
+
+/// The same for what is not in the table.
+async fn guard_other(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).into();
+    let target = Target { route, operation: None, parameters: Vec::new() };
+    edge::guard(&app, target, request, |request| next.run(request)).await
 }
 
 /// The session MCP endpoint, the `OpenAPI` document and its reference page are outside of the prefix.
@@ -57,7 +103,7 @@ fn outside_the_prefix() -> Router<Arc<App>> {
         .merge(pages::reference(table))
 }
 
-/// Operations without a key: the redirect URIs that browsers come back to.
+/// Routes under the prefix that take no key: the redirect URIs that browsers come back to.
 fn public() -> Router<Arc<App>> {
     pages::callbacks().layer(from_fn(pages::headers))
 }

@@ -1,26 +1,48 @@
 //! The table of all operations, joined from the rows of each resource.
 //!
-//! The router, authentication (by `find`), the `OpenAPI` document, `docs/compatibility.md` and the
+//! The requests' dispatch, authentication, the `OpenAPI` document, `docs/compatibility.md` and the
 //! generated tests all read this table, so none of them can miss an operation.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use axum::Router;
-use axum::extract::{MatchedPath, Request};
-use axum::http::Method;
-use axum::routing::{MethodFilter, MethodRouter};
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, header};
+use axum::response::IntoResponse;
+use percent_encoding::percent_decode_str;
+use switchboard_types::CompactString;
 
-use super::http::error::ApiError;
-use super::http::parameters::Routed;
-use super::operations::{self, EARLIER_PREFIX, Operation, PREFIX, State};
+use super::http::error::{ApiError, unknown_method};
+use super::http::parameters::{Accepted, Routed};
+use super::operations::{self, EARLIER_PREFIX, HandlerFuture, Operation, PREFIX, State};
 use super::{account, auth_config, org, session, toolkit};
 use crate::app::App;
 use crate::error::{Code, Error};
 
-/// The table by path and method.
-static BY_PATH: LazyLock<HashMap<(&'static str, &'static str), Routed>> =
-    LazyLock::new(|| all().map(|operation| ((operation.path, operation.method), Routed::of(operation))).collect());
+/// The paths of the table under both prefixes.
+static PATHS: LazyLock<matchit::Router<Path>> = LazyLock::new(paths);
+
+/// A path of the table.
+struct Path {
+    /// With its prefix, as it is logged.
+    route: &'static str,
+    /// By method.
+    operations: Vec<Routed>,
+    /// The methods.
+    allow: HeaderValue,
+}
+
+/// What a request's path leads to.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// With its prefix, as it is logged.
+    pub route: &'static str,
+    /// None if the path has no operation with this method.
+    pub operation: Option<Routed>,
+    /// The parameters of the path, decoded, in their order. One that is not UTF-8 becomes a text that matches nothing.
+    pub parameters: Vec<CompactString>,
+    allow: &'static HeaderValue,
+}
 
 /// All operations, area by area.
 pub fn all() -> impl Iterator<Item = &'static Operation> {
@@ -36,40 +58,62 @@ pub fn all() -> impl Iterator<Item = &'static Operation> {
     .flatten()
 }
 
-/// The routes of all operations; those that are not built respond with 501.
-pub fn routes() -> Router<Arc<App>> {
-    let mut by_path: BTreeMap<&str, MethodRouter<Arc<App>>> = BTreeMap::new();
+fn paths() -> matchit::Router<Path> {
+    let mut by_route: BTreeMap<String, Vec<Routed>> = BTreeMap::new();
     for operation in all() {
-        let routes = by_path.remove(operation.path).unwrap_or_default();
-        let routes = match operation.state {
-            State::Works { route, .. } => routes.merge(route()),
-            State::NotBuilt(_) | State::NotApplicable(_) => match filter(operation.method) {
-                Some(filter) => routes.on(filter, not_built),
-                None => routes,
-            },
-        };
-        by_path.insert(operation.path, routes);
+        let accepted = Accepted::of(operation);
+        for prefix in [PREFIX, EARLIER_PREFIX] {
+            let operations = by_route.entry(format!("{prefix}{}", operation.path)).or_default();
+            operations.push(Routed { operation, accepted });
+        }
     }
-    by_path.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+    let mut paths = matchit::Router::new();
+    for (route, operations) in by_route {
+        let methods: Vec<&str> = operations.iter().map(|routed| routed.operation.method).collect();
+        let allow = HeaderValue::from_str(&methods.join(",").replace("GET", "GET,HEAD"));
+        let route: &'static str = route.leak();
+        let path = Path { route, operations, allow: allow.unwrap_or(HeaderValue::from_static("")) };
+        if let Err(error) = paths.insert(route, path) {
+            // A test compares the table with what is found.
+            tracing::error!(http.route = route, error = %error, "a path of the table cannot be served");
+        }
+    }
+    paths
 }
 
-fn filter(method: &str) -> Option<MethodFilter> {
-    Method::from_bytes(method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok())
+/// What a request's path leads to; none if it is not in the table. HEAD uses the operation of GET.
+pub(super) fn find(request: &Request) -> Option<Found> {
+    let found = PATHS.at(request.uri().path()).ok()?;
+    let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
+    let decoded = |(_, value): (&str, &str)| match percent_decode_str(value).decode_utf8() {
+        Ok(text) => CompactString::from(text),
+        Err(_) => CompactString::const_new("\u{fffd}"),
+    };
+    Some(Found {
+        route: found.value.route,
+        operation: found.value.operations.iter().find(|routed| routed.operation.method == method).copied(),
+        parameters: found.params.iter().map(decoded).collect(),
+        allow: &found.value.allow,
+    })
+}
+
+impl Found {
+    /// Responds to a request that may be made. An operation that is not built responds with 501.
+    pub(super) fn respond(&self, request: Request, app: Arc<App>) -> HandlerFuture {
+        let Some(routed) = self.operation else {
+            let allow = self.allow.clone();
+            return Box::pin(async { ([(header::ALLOW, allow)], unknown_method().await).into_response() });
+        };
+        match routed.operation.state {
+            State::Works { handler, .. } => handler(request, app),
+            State::NotBuilt(_) | State::NotApplicable(_) => Box::pin(async { not_built().await.into_response() }),
+        }
+    }
 }
 
 /// The response of every operation that is not built.
 pub async fn not_built() -> ApiError {
     ApiError(Error::new(Code::NotImplemented, "This operation is not built yet"))
-}
-
-/// The operation that a request was routed to. HEAD uses the route of GET.
-pub(super) fn find(request: &Request) -> Option<Routed> {
-    let route = request.extensions().get::<MatchedPath>()?.as_str();
-    let path = [PREFIX, EARLIER_PREFIX]
-        .iter()
-        .find_map(|prefix| route.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))?;
-    let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
-    BY_PATH.get(&(path, method)).copied()
 }
 
 #[cfg(test)]
@@ -83,10 +127,47 @@ mod tests {
         let mut seen = BTreeSet::new();
         for operation in all() {
             assert!(seen.insert((operation.method, operation.path)), "twice: {operation:?}");
-            assert!(filter(operation.method).is_some(), "{operation:?}");
+            assert!(Method::from_bytes(operation.method.as_bytes()).is_ok(), "{operation:?}");
         }
         let ids: BTreeSet<String> = all().map(Operation::id).collect();
         assert_eq!(ids.len(), seen.len(), "names of operations are unique");
+    }
+
+    fn request(method: &str, path: &str) -> Request {
+        Request::builder().method(method).uri(path).body(axum::body::Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn every_operation_is_found_under_both_prefixes() {
+        for operation in all() {
+            for prefix in [PREFIX, EARLIER_PREFIX] {
+                let route = format!("{prefix}{}", operation.path);
+                let path = route.replace('{', "a%2F").replace('}', "%c3%bc");
+                let found = find(&request(operation.method, &path)).unwrap();
+                assert_eq!((found.route, found.operation.unwrap().operation.id()), (route.as_str(), operation.id()));
+                let expected: Vec<String> = route
+                    .split('/')
+                    .filter_map(|part| part.strip_prefix('{'))
+                    .map(|name| format!("a/{}", name.replace('}', "ü")))
+                    .collect();
+                assert_eq!(found.parameters, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn head_is_get_and_other_methods_are_named() {
+        let found = find(&request("HEAD", "/api/v3.1/connected_accounts/ca_1")).unwrap();
+        assert_eq!(found.operation.unwrap().operation.method, "GET");
+        let found = find(&request("PUT", "/api/v3/connected_accounts/%ff")).unwrap();
+        assert!(found.operation.is_none());
+        assert_eq!(
+            (found.allow.to_str().unwrap(), found.parameters[0].as_str()),
+            ("GET,HEAD,PATCH,DELETE", "\u{fffd}")
+        );
+        for path in ["/api/v3.1", "/api/v3.1/", "/api/v3.1/toolkits/auth/callback/x", "/api/v3.2/toolkits", "/livez"] {
+            assert!(find(&request("GET", path)).is_none(), "{path}");
+        }
     }
 
     #[test]

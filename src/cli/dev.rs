@@ -18,7 +18,7 @@ use super::environment::trimmed;
 use super::explain::explain;
 use super::serve::{ServerArgs, bind_metrics, serve_metrics, stop_on_signal};
 use super::walkthrough;
-use crate::api;
+use crate::api::Api;
 use crate::app::project::ProjectSettings;
 use crate::app::{App, ManagedClient};
 use crate::config::Layer;
@@ -124,8 +124,8 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
     let serving_sandbox = tokio::spawn(async move {
         axum::serve(sandbox, provider).with_graceful_shutdown(async move { stopping.cancelled().await }).await
     });
-    let router = api::router(&app);
-    server::serve(app, router, listener).await?;
+    let service = Api::new(&app);
+    server::serve(app, service, listener).await?;
     // Browsers keep idle connections open; they must not delay the exit.
     serving_sandbox.abort();
     Ok(())

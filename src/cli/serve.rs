@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::data::DataArgs;
 use super::environment::trimmed;
-use crate::api;
+use crate::api::Api;
 use crate::app::App;
 use crate::config::{Config, KeepLayer, Layer};
 use crate::log;
@@ -140,9 +140,9 @@ pub(super) async fn run(args: ServeArgs) -> Result<()> {
     let app = server::open(config, Environment::default()).await?;
     serve_metrics(&app, metrics_listener);
     tracing::info!(listen = %listener.local_addr()?, public_url = %app.core.settings.public_url, toolkits = app.core.catalog.get().len(), "serving");
-    let router = api::router(&app);
+    let service = Api::new(&app);
     stop_on_signal(&app)?;
-    server::serve(app, router, listener).await
+    server::serve(app, service, listener).await
 }
 
 /// The listener for metrics, if one is configured.

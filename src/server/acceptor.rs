@@ -1,20 +1,23 @@
 //! Accepts and serves connections, within limits of number and time (R83).
 
+use std::convert::Infallible;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
 use switchboard_repoll::Repoll;
 use tokio::net::{TcpListener, TcpStream};
+use tower::Service;
 
 use super::connection_limits::{ConnectionLimits, Slot};
 use super::stream::WriteTimeout;
@@ -31,22 +34,28 @@ const MAX_HEADERS: usize = 100;
 /// Pause after an accept error for lack of files or memory.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// The connection limits of a listener, and its router.
-pub(super) struct Acceptor {
+/// The connection limits of a listener, and what responds to its requests.
+pub(super) struct Acceptor<S> {
     pub slots: Arc<ConnectionLimits>,
     pub trusted: TrustedProxies,
-    pub router: Router,
+    pub service: S,
 }
 
-impl Acceptor {
+/// What responds to the requests of a listener. It is cloned for each connection and request.
+pub trait HttpService:
+    Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> HttpService for S where
+    S: Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S: HttpService> Acceptor<S> {
     /// An acceptor for so many connections.
-    pub(super) fn new(
-        slots: usize,
-        per_address: Option<NonZeroUsize>,
-        trusted: TrustedProxies,
-        router: Router,
-    ) -> Self {
-        Self { slots: ConnectionLimits::new(slots, per_address), trusted, router }
+    pub(super) fn new(slots: usize, per_address: Option<NonZeroUsize>, trusted: TrustedProxies, service: S) -> Self {
+        Self { slots: ConnectionLimits::new(slots, per_address), trusted, service }
     }
 
     /// Accepts connections; never returns.
@@ -73,14 +82,15 @@ impl Acceptor {
 
     fn serve_connection(&self, stream: TcpStream, peer: Peer, slot: Slot, graceful: &GracefulShutdown) {
         set_options(&stream);
-        let router = TowerToHyperService::new(self.router.clone());
+        let responder = self.service.clone();
         let only_health = slot.is_reserve;
-        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
             if only_health {
                 request.extensions_mut().insert(OnlyHealth);
             }
-            router.call(request)
+            // It is always ready: without a network, there is nothing to wait for.
+            responder.clone().call(request.map(Body::new))
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

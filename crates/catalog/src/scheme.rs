@@ -11,6 +11,11 @@ impl Toolkit {
         Scheme::ALL.iter().copied().filter(|scheme| self.offers(*scheme)).collect()
     }
 
+    /// Whether the toolkit needs no account.
+    pub fn has_only_no_auth(&self) -> bool {
+        Scheme::ALL.iter().all(|scheme| self.offers(*scheme) == (*scheme == Scheme::NoAuth))
+    }
+
     /// Whether the toolkit has this scheme's table.
     pub fn offers(&self, scheme: Scheme) -> bool {
         match scheme {

@@ -1,6 +1,6 @@
 //! The audit log: who did what, written in the same unit as the change itself (R92).
 
-use switchboard_types::{AuditAction, AuditOutcome, ProjectId, Stored, Timestamp};
+use switchboard_types::{AuditAction, AuditOutcome, CompactString, ProjectId, Stored, Timestamp};
 
 use crate::{ReadError, Refusal, Row, Statement, Store, Value};
 
@@ -8,23 +8,23 @@ use crate::{ReadError, Refusal, Row, Statement, Store, Value};
 #[derive(Clone, Debug)]
 pub struct AuditEvent {
     /// `evt_…`, time-ordered.
-    pub id: String,
+    pub id: CompactString,
     /// Tenant; none for the installation itself.
     pub project_id: Option<ProjectId>,
     /// When it happened.
     pub at: Timestamp,
     /// `key_…`, `link:lt_…`, `system` or `cli`.
-    pub actor: String,
+    pub actor: CompactString,
     /// `noun.verb`. Another version of the program may have written one that this one does not know.
     pub action: Stored<AuditAction>,
     /// Id of the object that it concerns.
-    pub object: String,
+    pub object: CompactString,
     /// A known outcome, or the sentence of the reason that it failed for.
     pub outcome: Stored<AuditOutcome>,
     /// Our id of the request that caused it.
-    pub request_id: Option<String>,
+    pub request_id: Option<CompactString>,
     /// The `x-request-id` that the caller sent. Untrusted: it may equal another request's id.
-    pub caller_request_id: Option<String>,
+    pub caller_request_id: Option<CompactString>,
     /// JSON.
     pub detail: Option<String>,
 }
@@ -82,9 +82,9 @@ pub fn insert(event: AuditEvent) -> Statement {
             event.project_id.into(),
             event.at.into(),
             event.actor.into(),
-            event.action.as_str().into(),
+            event.action.to_text().into(),
             event.object.into(),
-            event.outcome.as_str().into(),
+            event.outcome.to_text().into(),
             event.request_id.into(),
             event.detail.into(),
             event.caller_request_id.into(),
@@ -94,16 +94,16 @@ pub fn insert(event: AuditEvent) -> Statement {
 
 fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
     Ok(AuditEvent {
-        id: row.text(0)?,
+        id: row.id(0)?,
         project_id: row.opt_id(1)?,
         at: row.timestamp(2)?,
-        actor: row.text(3)?,
+        actor: row.id(3)?,
         action: AuditAction::read(row.text(4)?),
-        object: row.text(5)?,
+        object: row.id(5)?,
         outcome: AuditOutcome::read(row.text(6)?),
-        request_id: row.opt_text(7)?,
+        request_id: row.opt_id(7)?,
         detail: row.opt_text(8)?,
-        caller_request_id: row.opt_text(9)?,
+        caller_request_id: row.opt_id(9)?,
     })
 }
 

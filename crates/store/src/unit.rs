@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use switchboard_types::{
-    AccountId, AuthConfigId, CredentialVersion, Fence, LinkId, ProjectId, Reason, Scheme, SessionId, Timestamp,
+    AccountId, AuthConfigId, CompactString, CredentialVersion, Fence, LinkId, ProjectId, Reason, Scheme, SessionId,
+    Timestamp,
 };
 
 use crate::Refusal;
@@ -16,7 +17,7 @@ pub enum Value {
     /// 64-bit integer: numbers, booleans (0 or 1), moments and lengths of time in milliseconds.
     Int(i64),
     /// Text: ids, enums, JSON.
-    Text(String),
+    Text(CompactString),
     /// Bytes: hashes and ciphertext.
     Blob(Vec<u8>),
 }
@@ -48,19 +49,31 @@ impl From<bool> for Value {
 
 impl From<&str> for Value {
     fn from(value: &str) -> Self {
-        Self::Text(value.to_owned())
+        Self::Text(value.into())
     }
 }
 
 impl From<String> for Value {
     fn from(value: String) -> Self {
+        Self::Text(value.into())
+    }
+}
+
+impl From<CompactString> for Value {
+    fn from(value: CompactString) -> Self {
         Self::Text(value)
+    }
+}
+
+impl From<&CompactString> for Value {
+    fn from(value: &CompactString) -> Self {
+        Self::Text(value.clone())
     }
 }
 
 impl From<&String> for Value {
     fn from(value: &String) -> Self {
-        Self::Text(value.clone())
+        Self::Text(value.as_str().into())
     }
 }
 
@@ -68,7 +81,7 @@ macro_rules! id_values {
     ($($name:ident),*) => {$(
         impl From<&$name> for Value {
             fn from(id: &$name) -> Self {
-                Self::Text(id.to_string())
+                Self::Text(id.into())
             }
         }
 
@@ -96,13 +109,13 @@ impl From<CredentialVersion> for Value {
 
 impl From<Scheme> for Value {
     fn from(scheme: Scheme) -> Self {
-        Self::Text(scheme.as_str().to_owned())
+        Self::Text(CompactString::const_new(scheme.as_str()))
     }
 }
 
 impl From<&Reason> for Value {
     fn from(reason: &Reason) -> Self {
-        Self::Text(reason.to_stored())
+        Self::Text(reason.to_stored().into())
     }
 }
 

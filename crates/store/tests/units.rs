@@ -95,12 +95,12 @@ async fn arguments_are_bound_by_placeholder_number() {
     let store = open(folder.path());
     store.apply(Unit::new().with(projects::insert(&project("pr_1")))).await.unwrap();
     let event = |id: &str, object: &str| audit::AuditEvent {
-        id: id.to_owned(),
+        id: id.into(),
         project_id: Some("pr_1".into()),
         at: at(7),
-        actor: "cli".to_owned(),
+        actor: "cli".into(),
         action: AuditAction::ProjectCreate.into(),
-        object: object.to_owned(),
+        object: object.into(),
         outcome: AuditOutcome::Ok.into(),
         request_id: None,
         caller_request_id: None,
@@ -163,12 +163,12 @@ async fn all_events_of_an_object_are_found_in_order_also_those_of_the_millisecon
     ];
     for (id, object) in ids {
         let event = audit::AuditEvent {
-            id: id.to_owned(),
+            id: id.into(),
             project_id: Some("pr_1".into()),
             at: Timestamp::from_millis(7),
-            actor: "cli".to_owned(),
+            actor: "cli".into(),
             action: AuditAction::LinkCreate.into(),
-            object: object.to_owned(),
+            object: object.into(),
             outcome: AuditOutcome::Ok.into(),
             request_id: None,
             caller_request_id: None,

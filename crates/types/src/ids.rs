@@ -1,8 +1,10 @@
-//! Identifiers as types of their own, so that a project's id cannot stand where an account's belongs.
+//! Identifiers as types of their own, so that a project's id cannot stand where an account's belongs. One of up to 24
+//! bytes, which all of ours have, needs no memory of its own: making and cloning it costs nothing.
 
 use std::fmt;
 use std::ops::Deref;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 macro_rules! ids {
@@ -10,7 +12,7 @@ macro_rules! ids {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(CompactString);
 
         impl $name {
             /// As text.
@@ -39,21 +41,39 @@ macro_rules! ids {
             }
         }
 
+        impl From<CompactString> for $name {
+            fn from(id: CompactString) -> Self {
+                Self(id)
+            }
+        }
+
         impl From<String> for $name {
             fn from(id: String) -> Self {
-                Self(id)
+                Self(id.into())
             }
         }
 
         impl From<&str> for $name {
             fn from(id: &str) -> Self {
-                Self(id.to_owned())
+                Self(id.into())
             }
         }
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
+                id.0.into()
+            }
+        }
+
+        impl From<$name> for CompactString {
+            fn from(id: $name) -> Self {
                 id.0
+            }
+        }
+
+        impl From<&$name> for CompactString {
+            fn from(id: &$name) -> Self {
+                id.0.clone()
             }
         }
 

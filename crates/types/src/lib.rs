@@ -9,6 +9,8 @@ mod scheme;
 mod timestamp;
 mod words;
 
+pub use compact_str::{CompactString, format_compact};
+
 pub use audit_action::{AuditAction, AuditOutcome, AuditResult};
 pub use ids::{AccountId, AuthConfigId, CredentialVersion, Fence, LinkId, ProjectId, SessionId};
 pub use link_outcome::LinkOutcome;

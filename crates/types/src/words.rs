@@ -1,5 +1,7 @@
 //! Enums whose variants have one stored word each, and what a stored word is when it is read.
 
+use compact_str::CompactString;
+
 /// A stored word: one that this program knows, or the text that another version wrote. Its text is what is stored,
 /// byte by byte.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,6 +18,14 @@ impl<T: Copy + Into<&'static str>> Stored<T> {
         match self {
             Self::Known(word) => (*word).into(),
             Self::Other(text) => text,
+        }
+    }
+
+    /// The stored text, without memory of its own for a word that this program knows.
+    pub fn to_text(&self) -> CompactString {
+        match self {
+            Self::Known(word) => CompactString::const_new((*word).into()),
+            Self::Other(text) => text.as_str().into(),
         }
     }
 

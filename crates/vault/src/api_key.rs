@@ -59,7 +59,7 @@ impl ApiKey {
     /// Generates a key of a kind.
     pub fn generate_of(kind: KeyKind, entropy: &dyn Entropy) -> Self {
         let random = Zeroizing::new(base62(entropy, RANDOM));
-        let text = format!("{}{}{}", kind.prefix(), *random, checksum(&random));
+        let text = format!("{}{}{}", kind.prefix(), *random, String::from_iter(checksum(&random)));
         Self { kind, text: Zeroizing::new(text) }
     }
 
@@ -71,7 +71,7 @@ impl ApiKey {
             return Err(ApiKeyError);
         }
         let (random, sum) = rest.split_at(RANDOM);
-        if checksum(random) != sum {
+        if !sum.chars().eq(checksum(random)) {
             return Err(ApiKeyError);
         }
         Ok(Self { kind, text: Zeroizing::new(text.to_owned()) })
@@ -104,8 +104,8 @@ impl std::fmt::Debug for ApiKey {
     }
 }
 
-fn checksum(random: &str) -> String {
-    base62_number(u64::from(crc32fast::hash(random.as_bytes())), CHECKSUM)
+fn checksum(random: &str) -> [char; CHECKSUM] {
+    base62_number(u64::from(crc32fast::hash(random.as_bytes())))
 }
 
 #[cfg(test)]

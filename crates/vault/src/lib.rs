@@ -21,4 +21,4 @@ pub use error::{KeyFileError, OpenError};
 pub use mac::{MAC_LENGTH, Mac, MacError};
 pub use ring::KeyRing;
 pub use secret::{Secret, Secrets};
-pub use token::{Digest, OneTimeToken, base62, base62_number, digest};
+pub use token::{Digest, OneTimeToken, base62, base62_number, digest, push_base62};

@@ -22,25 +22,31 @@ pub fn digest(text: &str) -> Digest {
 /// `length` base62 characters, each with log2(62) = 5.95 random bits.
 pub fn base62(entropy: &dyn Entropy, length: usize) -> String {
     let mut text = String::with_capacity(length);
-    let mut buffer = [0_u8; 64];
-    while text.len() < length {
-        entropy.fill(&mut buffer);
-        // Rejection sampling: bytes beyond the last multiple of 62 are dropped, so that all characters are
-        // equally likely.
-        let usable = buffer.iter().filter(|byte| **byte < 248);
-        text.extend(usable.take(length - text.len()).map(|byte| char::from(ALPHABET[usize::from(*byte % 62)])));
-    }
+    push_base62(&mut text, entropy, length);
     text
 }
 
-/// A number as `width` base62 digits; the text sorts like the number.
-pub fn base62_number(mut number: u64, width: usize) -> String {
-    let mut digits = vec![b'0'; width];
+/// Appends as many characters to a text.
+pub fn push_base62(text: &mut impl Extend<char>, entropy: &dyn Entropy, length: usize) {
+    let mut left = length;
+    let mut buffer = [0_u8; 64];
+    while left > 0 {
+        entropy.fill(&mut buffer);
+        // Rejection sampling: bytes beyond the last multiple of 62 are dropped, so that all characters are
+        // equally likely.
+        let usable = buffer.iter().filter(|byte| **byte < 248).take(left);
+        text.extend(usable.map(|byte| char::from(ALPHABET[usize::from(*byte % 62)])).inspect(|_| left -= 1));
+    }
+}
+
+/// A number as base62 digits, which sort like the number.
+pub fn base62_number<const WIDTH: usize>(mut number: u64) -> [char; WIDTH] {
+    let mut digits = ['0'; WIDTH];
     for digit in digits.iter_mut().rev() {
-        *digit = ALPHABET[usize::try_from(number % 62).unwrap_or(0)];
+        *digit = char::from(ALPHABET[usize::try_from(number % 62).unwrap_or(0)]);
         number /= 62;
     }
-    digits.into_iter().map(char::from).collect()
+    digits
 }
 
 /// A one-time token: the text for its holder, the digest for the database.
@@ -60,7 +66,10 @@ impl OneTimeToken {
 
     /// A new token for the row `row_id`.
     pub fn new(entropy: &dyn Entropy, row_id: &str) -> Self {
-        Self { text: format!("{row_id}{}", base62(entropy, Self::SECRET_LENGTH)) }
+        let mut text = String::with_capacity(row_id.len() + Self::SECRET_LENGTH);
+        text.push_str(row_id);
+        push_base62(&mut text, entropy, Self::SECRET_LENGTH);
+        Self { text }
     }
 
     /// The text for the holder.
@@ -113,7 +122,8 @@ mod tests {
 
     #[test]
     fn base62_numbers_sort_as_numbers_do() {
-        let mut texts: Vec<String> = [0, 1, 61, 62, 3_843, 1_700_000_000_000].map(|n| base62_number(n, 9)).into();
+        let mut texts: Vec<String> =
+            [0, 1, 61, 62, 3_843, 1_700_000_000_000].map(|n| String::from_iter(base62_number::<9>(n))).into();
         let sorted = {
             let mut copy = texts.clone();
             copy.sort();

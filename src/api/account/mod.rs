@@ -56,7 +56,7 @@ pub async fn list(
 
 /// `GET /connected_accounts/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> std::result::Result<Response, ApiError> {
-    let account = app.accounts.get(&caller.project_id, &id.as_str().into()).await?;
+    let account = app.accounts.get(&caller.project_id, &id.into()).await?;
     Ok(json(StatusCode::OK, &AccountResponse::new(&account, &app.core.settings.public_url)?)?)
 }
 
@@ -81,7 +81,7 @@ pub async fn revoke(
 ) -> std::result::Result<Response, ApiError> {
     let revoked_tokens = app.revocations.revoke_account(&caller.actor(), &id.as_str().into()).await?;
     let status = AccountStatus::Revoked.as_str();
-    Ok(json(StatusCode::OK, &Revoked { revoked_tokens, connected_account: RevokedAccount { id, status } })?)
+    Ok(json(StatusCode::OK, &Revoked { revoked_tokens, connected_account: RevokedAccount { id: id.into(), status } })?)
 }
 
 /// Response of a deletion.

@@ -24,7 +24,7 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query
     let (found, counts) = app.revocations.revoke_job(&caller.project_id, &id, page.store_query()).await?;
     let page = page.envelope(found.rows, counts.total, found.next.as_ref());
     let job = RevokeJob {
-        id,
+        id: id.into(),
         status: if counts.pending > 0 { "pending" } else { "finished" },
         total: counts.total,
         revoked: counts.revoked,

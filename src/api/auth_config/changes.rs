@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
@@ -16,7 +15,7 @@ use super::fields::{
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, json};
 use crate::api::http::error::ApiError;
-use crate::api::http::path::Id;
+use crate::api::http::path::{Id, TwoIds};
 use crate::app::App;
 use crate::app::auth_config::edit::AuthConfigPatch;
 use crate::error::{Code, Error, Result};
@@ -95,10 +94,8 @@ pub async fn patch(
 pub async fn status(
     State(app): State<Arc<App>>,
     caller: Caller,
-    path: std::result::Result<Path<(String, String)>, PathRejection>,
+    TwoIds(id, word): TwoIds,
 ) -> std::result::Result<Response, ApiError> {
-    // A path that is not UTF-8 contains no valid status either.
-    let (id, word) = path.map_or_else(|_| <(String, String)>::default(), |Path(both)| both);
     let (enabled, message) = match word.as_str() {
         "ENABLED" => (true, "Auth config enabled"),
         "DISABLED" => (false, "Auth config disabled"),

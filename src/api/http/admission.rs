@@ -29,7 +29,7 @@ pub(in crate::api) async fn admit(
             let project_id = requested_project(app, headers).await?;
             Ok(Some(Caller {
                 project_id,
-                key_id: member.key.id.clone(),
+                key_id: member.key.id.as_str().into(),
                 request_id: member.request_id.clone(),
                 caller_request_id: member.caller_request_id.clone(),
             }))

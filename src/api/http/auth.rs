@@ -9,17 +9,16 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::extract::{FromRequestParts, Request};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap};
 use axum::response::{IntoResponse, Response};
 use switchboard_store::organization_keys::OrganizationKeyRow;
-use switchboard_types::ProjectId;
+use switchboard_types::{CompactString, ProjectId};
 use switchboard_vault::KeyKind;
 
-use super::edge::{CallerRequestId, LoggedKey, RequestId};
+use super::edge::{Handled, RequestId, RequestInfo};
 use super::error::ApiError;
 use super::parameters::{self, Routed};
 use super::{admission, limits};
@@ -34,21 +33,17 @@ use crate::text::capital;
 pub const CREDENTIALS: [(&str, KeyKind); 3] =
     [("x-api-key", KeyKind::Project), ("x-user-api-key", KeyKind::User), ("x-org-api-key", KeyKind::Organization)];
 
-/// The client's address, as determined from the peer and trusted proxies.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientAddress(pub IpAddr);
-
 /// The authenticated caller of an operation in a project.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The key's project.
     pub project_id: ProjectId,
     /// Id of the key.
-    pub key_id: String,
+    pub key_id: CompactString,
     /// Id of this request.
-    pub request_id: Arc<str>,
+    pub request_id: CompactString,
     /// The `x-request-id` that the caller sent.
-    pub caller_request_id: Option<Arc<str>>,
+    pub caller_request_id: Option<CompactString>,
 }
 
 impl Caller {
@@ -57,18 +52,8 @@ impl Caller {
         Actor {
             project_id: self.project_id.clone(),
             name: self.key_id.clone(),
-            request_id: Some(self.request_id.to_string()),
-            caller_request_id: self.caller_request_id.as_deref().map(ToOwned::to_owned),
-        }
-    }
-
-    /// The same, without copies of the ids.
-    pub fn into_actor(self) -> Actor {
-        Actor {
-            project_id: self.project_id,
-            name: self.key_id,
-            request_id: Some(self.request_id.to_string()),
-            caller_request_id: self.caller_request_id.as_deref().map(ToOwned::to_owned),
+            request_id: Some(self.request_id.clone()),
+            caller_request_id: self.caller_request_id.clone(),
         }
     }
 }
@@ -79,9 +64,9 @@ pub struct OrgCaller {
     /// The key, of a kind that the operation accepts.
     pub key: OrganizationKeyRow,
     /// Id of this request.
-    pub request_id: Arc<str>,
+    pub request_id: CompactString,
     /// The `x-request-id` that the caller sent.
-    pub caller_request_id: Option<Arc<str>>,
+    pub caller_request_id: Option<CompactString>,
 }
 
 impl OrgCaller {
@@ -89,9 +74,9 @@ impl OrgCaller {
     pub fn actor(&self) -> Actor {
         Actor {
             project_id: ProjectId::default(),
-            name: self.key.id.clone(),
-            request_id: Some(self.request_id.to_string()),
-            caller_request_id: self.caller_request_id.as_deref().map(ToOwned::to_owned),
+            name: self.key.id.as_str().into(),
+            request_id: Some(self.request_id.clone()),
+            caller_request_id: self.caller_request_id.clone(),
         }
     }
 }
@@ -116,24 +101,24 @@ pub(in crate::api) struct AuthenticatedKey {
 
 /// Requires a valid key, of a kind and with the permissions that the operation accepts. Any other path under the prefix
 /// of the API, or method of a path, requires any valid key; pages and health checks require none.
-pub async fn require_key<F: Future<Output = Response>>(
+pub(super) async fn require_key<F: Future<Output = Response>>(
     app: &App,
     mut request: Request,
     next: impl FnOnce(Request) -> F,
-) -> Response {
-    let routed = request.extensions().get::<Routed>().copied();
+) -> Handled {
+    let routed = RequestInfo::of(&request).and_then(|info| info.target.operation);
     if routed.is_none() && !is_for_api(&request) {
-        return next(request).await;
+        return Handled::without_key(next(request).await);
     }
     let keys = routed.map_or(Keys::Any, |routed| routed.operation.keys);
     if keys == Keys::Public {
-        return run(app, routed, request, next).await;
+        return Handled::without_key(run(app, routed, request, next).await);
     }
-    let key = match authenticate(app, keys, request.headers(), request.extensions()).await {
+    let key = match authenticate(app, keys, request.headers(), RequestInfo::of(&request)).await {
         Ok(key) => key,
-        Err(error) => return ApiError(error).into_response(),
+        Err(error) => return Handled::without_key(ApiError(error)),
     };
-    let logged = LoggedKey(key.key_id().to_owned());
+    let key_id = CompactString::from(key.key_id());
     // A request that is rejected after authentication also counts for the key.
     let operation = async {
         match admit(app, routed.map(|routed| routed.operation), &mut request, key).await {
@@ -141,9 +126,8 @@ pub async fn require_key<F: Future<Output = Response>>(
             Err(error) => ApiError(error).into_response(),
         }
     };
-    let mut response = limits::with_key(app, &logged.0, operation).await;
-    response.extensions_mut().insert(logged);
-    response
+    let response = limits::with_key(app, &key_id, operation).await;
+    Handled { response, key_id: Some(key_id) }
 }
 
 /// Runs an operation for an authorized caller, after checking its parameters.
@@ -166,7 +150,7 @@ fn is_for_api(request: &Request) -> bool {
     let below = |path: &str, prefix: &str| {
         path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let route = RequestInfo::of(request).map(|info| info.target.route.as_str());
     [PREFIX, EARLIER_PREFIX].into_iter().any(|prefix| below(request.uri().path(), prefix))
         && ![PREFIX, EARLIER_PREFIX]
             .into_iter()
@@ -176,20 +160,16 @@ fn is_for_api(request: &Request) -> bool {
 /// Authorizes a key for an operation, or for a path outside of the table, and passes the caller to the
 /// handler.
 async fn admit(app: &App, operation: Option<&Operation>, request: &mut Request, key: AuthenticatedKey) -> Result<()> {
-    key.check_address(request.extensions())?;
+    key.check_address(RequestInfo::of(request).and_then(|info| info.client))?;
     let caller = match operation {
         Some(operation) => admission::admit(app, operation, request.headers(), &key).await?,
         // The table has no permission for this path, so a scoped key gets no project here.
         None => key.unscoped_caller(),
     };
-    let extensions = request.extensions_mut();
-    if let Some(caller) = caller {
-        extensions.insert(caller);
+    if let Some(info) = request.extensions_mut().get_mut::<RequestInfo>() {
+        info.caller = caller;
+        info.principal = Some(key.principal);
     }
-    if let Principal::Organization(caller) = &key.principal {
-        extensions.insert(caller.clone());
-    }
-    extensions.insert(key.principal);
     Ok(())
 }
 
@@ -202,8 +182,8 @@ impl AuthenticatedKey {
     }
 
     /// Rejects a key that is used from an address outside of its list (R61).
-    fn check_address(&self, extensions: &Extensions) -> Result<()> {
-        if self.scope.admits_address(client_address(extensions)) {
+    fn check_address(&self, client: Option<IpAddr>) -> Result<()> {
+        if self.scope.admits_address(client) {
             return Ok(());
         }
         Err(Error::of(Code::Forbidden, &[("reason", &"This API key may not be used from this address")])
@@ -219,14 +199,19 @@ impl AuthenticatedKey {
 }
 
 /// Authenticates the key of a request. The error does not reveal which keys exist.
-async fn authenticate(app: &App, keys: Keys, headers: &HeaderMap, extensions: &Extensions) -> Result<AuthenticatedKey> {
+async fn authenticate(
+    app: &App,
+    keys: Keys,
+    headers: &HeaderMap,
+    info: Option<&RequestInfo>,
+) -> Result<AuthenticatedKey> {
     // Which kinds of key an operation accepts is public.
     let with_hint = |error: Error| {
         if error.code() == Code::Unauthorized { error.fix(admission::key_hint(keys)) } else { error }
     };
     let (kind, presented) = presented_key(headers)?.ok_or_else(|| with_hint(keys::invalid()))?;
-    let request_id = extensions.get::<RequestId>().map_or_else(|| "".into(), |id| Arc::clone(&id.0));
-    let caller_request_id = extensions.get::<CallerRequestId>().map(|id| Arc::clone(&id.0));
+    let request_id = info.map(|info| info.id.clone()).unwrap_or_default();
+    let caller_request_id = info.and_then(|info| info.caller_id.clone());
     if kind != KeyKind::Project {
         let key = app.keys.authenticate_organization_key(presented, kind).await.map_err(with_hint)?;
         let principal = Principal::Organization(OrgCaller { key, request_id, caller_request_id });
@@ -270,22 +255,17 @@ pub(in crate::api) fn header(kind: KeyKind) -> &'static str {
     }
 }
 
-/// The client's address, if known.
-fn client_address(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<ClientAddress>().map(|address| address.0)
-}
-
-/// A value that the layer inserted. It is absent only where a route was mounted outside of the layer or
-/// accepts another kind of key; the request is rejected then.
-fn from_layer<T: Clone + Send + Sync + 'static>(parts: &Parts) -> std::result::Result<T, ApiError> {
-    parts.extensions.get::<T>().cloned().ok_or_else(|| ApiError(keys::invalid()))
+/// What authentication found out. It is absent only where a route was mounted outside of the layer or accepts another
+/// kind of key; the request is rejected then.
+fn authenticated<T>(parts: &Parts, part: impl FnOnce(&RequestInfo) -> Option<T>) -> std::result::Result<T, ApiError> {
+    parts.extensions.get().and_then(part).ok_or_else(|| ApiError(keys::invalid()))
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, ApiError> {
-        from_layer(parts)
+        authenticated(parts, |info| info.caller.clone())
     }
 }
 
@@ -293,7 +273,10 @@ impl<S: Sync> FromRequestParts<S> for OrgCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, ApiError> {
-        from_layer(parts)
+        authenticated(parts, |info| match &info.principal {
+            Some(Principal::Organization(caller)) => Some(caller.clone()),
+            _ => None,
+        })
     }
 }
 
@@ -301,7 +284,7 @@ impl<S: Sync> FromRequestParts<S> for Principal {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, ApiError> {
-        from_layer(parts)
+        authenticated(parts, |info| info.principal.clone())
     }
 }
 
@@ -309,6 +292,6 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self("".into())))
+        Ok(Self(parts.extensions.get::<RequestInfo>().map(|info| info.id.clone()).unwrap_or_default()))
     }
 }

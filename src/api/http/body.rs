@@ -6,14 +6,14 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use switchboard_auth::UniqueKeys;
 
-use super::auth::Caller;
+use super::edge::RequestInfo;
 use super::error::ApiError;
 use super::strict;
 use crate::app::base::idempotency::IdempotencyKey;
@@ -25,6 +25,9 @@ pub const MAX_BODY: usize = 1 << 20;
 const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// Maximum time for a whole body, against slow-body attacks.
 const MAX_TIME: Duration = Duration::from_mins(1);
+
+/// Headers of a response of the API: its type, the request id, caching, sniffing, and those of a rate limit.
+const MAX_COMMON_HEADERS: usize = 8;
 
 /// How long an oversized body is drained.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
@@ -51,7 +54,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             let detail = "Error in header Idempotency-Key: is given more than once";
             return Err(Error::validation(vec![detail.to_owned()]).into());
         }
-        let idempotency = match (key, parts.extensions.get::<Caller>()) {
+        let idempotency = match (key, parts.extensions.get::<RequestInfo>().and_then(|info| info.caller.as_ref())) {
             (Some(key), Some(caller)) => {
                 let key = key.to_str().unwrap_or_default();
                 Some(IdempotencyKey::new(&caller.project_id, key, parts.method.as_str(), parts.uri.path(), &bytes)?)
@@ -83,18 +86,24 @@ pub async fn read(body: Body, max: usize) -> Result<Bytes> {
 }
 
 async fn read_frames(mut body: Body, max: usize) -> Result<Bytes> {
-    let mut bytes = BytesMut::new();
+    // Most bodies come in one piece, which is not copied.
+    let (mut first, mut joined) = (Bytes::new(), BytesMut::new());
     loop {
         let frame = tokio::time::timeout(MAX_PAUSE, body.frame());
         let frame = frame.await.map_err(|_| Error::new(Code::RequestTimeout, "The request's body stopped arriving"))?;
-        let Some(frame) = frame else { return Ok(bytes.freeze()) };
+        let Some(frame) = frame else { return Ok(if joined.is_empty() { first } else { joined.freeze() }) };
         let frame = frame.map_err(|error| Error::validation(vec![format!("Error in payload: {error}")]))?;
         let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > max {
+        if first.len() + joined.len() + data.len() > max {
             discard(&mut body, max).await;
             return Err(Error::of(Code::BodyTooLarge, &[("limit", &max)]));
         }
-        bytes.extend_from_slice(&data);
+        if first.is_empty() && joined.is_empty() {
+            first = data;
+        } else {
+            joined.extend_from_slice(&std::mem::take(&mut first));
+            joined.extend_from_slice(&data);
+        }
     }
 }
 
@@ -145,8 +154,14 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response> {
     Ok(raw(status, body))
 }
 
-pub(super) fn raw(status: StatusCode, body: Vec<u8>) -> Response {
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+/// A response with JSON, with room for the headers that every response gets.
+pub(in crate::api) fn raw(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.reserve(MAX_COMMON_HEADERS);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 impl<T> std::fmt::Debug for JsonBody<T> {

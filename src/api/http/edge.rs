@@ -5,17 +5,19 @@
 //! hyper follows the latter and closes the connection (RFC 9112 section 6.1). Log lines contain the
 //! route, never the path: a path may contain a link token.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use switchboard_types::CompactString;
 use tracing::Instrument;
 
+use super::auth::{Caller, Principal};
 use super::error::{ApiError, Unrendered, render};
 use super::parameters::Routed;
 use super::{auth, limits};
@@ -31,35 +33,69 @@ static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Our own id of a request, as in the log and the audit log.
 #[derive(Clone, Debug)]
-pub struct RequestId(pub Arc<str>);
+pub struct RequestId(pub CompactString);
 
-/// The caller's `x-request-id`, if it has a safe format: returned unchanged and logged beside our own
-/// id. It is untrusted and may imitate another request's.
+/// Where a request leads.
 #[derive(Clone, Debug)]
-pub struct CallerRequestId(pub Arc<str>);
-
-/// The key that made a request, for the log line.
-#[derive(Clone, Debug)]
-pub struct LoggedKey(pub String);
-
-/// What the outermost layer needs.
-#[derive(Clone, Debug)]
-pub struct Edge {
-    /// The services.
-    pub app: Arc<App>,
-    /// Finds the operation of a request. The layers below read it from the request's extensions.
-    pub find: fn(&Request) -> Option<Routed>,
+pub(in crate::api) struct Target {
+    /// The path's pattern, for log and metrics.
+    pub route: CompactString,
+    /// An operation of the table; none for pages, health checks and unknown paths.
+    pub operation: Option<Routed>,
+    /// The parameters of an operation's path, in their order.
+    pub parameters: Vec<CompactString>,
 }
 
-/// Wraps every request: this layer, then the rate limits, then the key, then the handler. They are called directly,
-/// because a layer of its own costs each of them several allocations. A panic anywhere, including this layer and the
-/// log line, results in a 500 and affects no other request.
-pub async fn guard(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+/// What is known of a request; in its extensions.
+#[derive(Clone, Debug)]
+pub(in crate::api) struct RequestInfo {
+    /// Our own id.
+    pub id: CompactString,
+    /// The caller's `x-request-id`, if it has a safe format: returned unchanged and logged beside our own id. It is
+    /// untrusted and may imitate another request's.
+    pub caller_id: Option<CompactString>,
+    /// Where it leads.
+    pub target: Target,
+    /// The client's address, as determined from the peer and trusted proxies.
+    pub client: Option<IpAddr>,
+    /// Who made it, in the project that it is for; none before the key is checked, and for keys without a project.
+    pub caller: Option<Caller>,
+    /// Who made it; none before the key is checked, and without a key.
+    pub principal: Option<Principal>,
+}
+
+impl RequestInfo {
+    /// What the edge knows of a request. Every request that passed it has it.
+    pub fn of(request: &Request) -> Option<&Self> {
+        request.extensions().get()
+    }
+}
+
+/// A response, and the id of the key that was accepted for its request.
+#[derive(Debug)]
+pub(in crate::api) struct Handled {
+    pub response: Response,
+    pub key_id: Option<CompactString>,
+}
+
+impl Handled {
+    /// A response to a request without an accepted key.
+    pub fn without_key(response: impl IntoResponse) -> Self {
+        Self { response: response.into_response(), key_id: None }
+    }
+}
+
+/// Handles a request: this layer, then the rate limits, then the key, then `next`. A panic anywhere, including this
+/// layer and the log line, results in a 500 and affects no other request.
+pub(in crate::api) async fn guard<F: Future<Output = Response>>(
+    app: &App,
+    target: Target,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let id = OnceLock::new();
-    let app = Arc::clone(&edge.app);
-    let limited =
-        |request| limits::guard(&app, request, |request| auth::require_key(&app, request, |request| next.run(request)));
-    let answer = without_panic(guarded(edge, request, limited, &id)).await;
+    let limited = |request| limits::guard(app, request, |request| auth::require_key(app, request, next));
+    let answer = without_panic(guarded(app, target, request, limited, &id)).await;
     answer.unwrap_or_else(|| {
         let id = id.get().map_or("req_unknown", |id| id);
         let mut response = render(&Error::internal("the edge panicked"), id);
@@ -72,39 +108,40 @@ pub async fn guard(State(edge): State<Edge>, request: Request, next: Next) -> Re
 }
 
 /// `known_id` is set to the id in the response as soon as it is known.
-async fn guarded<F: Future<Output = Response>>(
-    edge: Edge,
+async fn guarded<F: Future<Output = Handled>>(
+    app: &App,
+    target: Target,
     mut request: Request,
     next: impl FnOnce(Request) -> F,
-    known_id: &OnceLock<Arc<str>>,
+    known_id: &OnceLock<CompactString>,
 ) -> Response {
-    let Edge { app, find } = edge;
     let started = Instant::now();
     let caller_id = caller_request_id(request.headers());
     if let Some(caller_id) = &caller_id {
-        known_id.get_or_init(|| Arc::clone(caller_id));
-        request.extensions_mut().insert(CallerRequestId(Arc::clone(caller_id)));
+        known_id.get_or_init(|| caller_id.clone());
     }
-    let id: Arc<str> = app.core.mint(Kind::Request).into();
-    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
-    let answered_id = known_id.get_or_init(|| Arc::clone(&id));
-    if let Some(routed) = find(&request) {
-        request.extensions_mut().insert(routed);
-    }
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
+    let id = app.core.mint(Kind::Request);
+    let answered_id = known_id.get_or_init(|| id.clone());
+    let (method, route) = (request.method().clone(), target.route.clone());
+    let info = RequestInfo {
+        id: id.clone(),
+        caller_id: caller_id.clone(),
+        target,
+        client: None,
+        caller: None,
+        principal: None,
+    };
+    request.extensions_mut().insert(info);
     // At debug level every line of a request has its id; at info only the request's own line has it.
     let span = tracing::debug_span!("request", request.id = %id);
-    let mut response = match validate_request(&request, &app) {
+    let Handled { mut response, key_id } = match validate_request(&request, app) {
         Ok(()) => {
             let handled = without_panic(next(request)).instrument(span).await;
-            handled.unwrap_or_else(|| ApiError(Error::internal("a request handler panicked")).into_response())
+            handled.unwrap_or_else(|| Handled::without_key(ApiError(Error::internal("a request handler panicked"))))
         }
+        // Such requests may be request smuggling, so the connection is closed.
         Err(error) => {
-            let mut response = ApiError(error).into_response();
-            // Such requests may be request smuggling, so the connection is closed.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            response
+            Handled::without_key(([(header::CONNECTION, HeaderValue::from_static("close"))], ApiError(error)))
         }
     };
     let error = response.extensions_mut().remove::<Unrendered>();
@@ -117,17 +154,18 @@ async fn guarded<F: Future<Output = Response>>(
             }
         }
     }
+    let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(answered_id) {
-        response.headers_mut().insert(X_REQUEST_ID.clone(), value);
+        headers.insert(X_REQUEST_ID.clone(), value);
     }
-    default_headers(response.headers_mut());
+    default_headers(headers);
     if app.core.settings.public_url.starts_with("https://") {
-        let year = HeaderValue::from_static("max-age=31536000");
-        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
-    let route_name = route.as_ref().map_or("-", MatchedPath::as_str);
-    app.core.metrics.request(route_name, &method, response.status().as_u16(), started.elapsed());
-    log((&id, caller_id.as_deref()), &method, route_name, &response, error.as_ref(), started);
+    app.core.metrics.request(route.clone(), &method, response.status().as_u16(), started.elapsed());
+    let line =
+        Line { id: &id, caller_id: caller_id.as_deref(), key_id: key_id.as_deref(), method: &method, route: &route };
+    line.log(&response, error.as_ref(), started);
     response
 }
 
@@ -136,7 +174,7 @@ fn default_headers(headers: &mut HeaderMap) {
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
 }
 
-fn caller_request_id(headers: &HeaderMap) -> Option<Arc<str>> {
+fn caller_request_id(headers: &HeaderMap) -> Option<CompactString> {
     let harmless = |text: &&str| {
         (1..=128).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
@@ -184,9 +222,9 @@ fn validate_request(request: &Request, app: &App) -> Result<(), Error> {
     Err(Error::new(Code::Misdirected, "This server does not answer to that host name"))
 }
 
-/// The response; none if the handler panicked. The future is on the heap, so that those around it stay small: they are
+/// The output; none if the handler panicked. The future is on the heap, so that those around it stay small: they are
 /// moved several times.
-fn without_panic<'a>(handler: impl Future<Output = Response> + 'a) -> impl Future<Output = Option<Response>> + 'a {
+fn without_panic<'a, T>(handler: impl Future<Output = T> + 'a) -> impl Future<Output = Option<T>> + 'a {
     let mut handler = Box::pin(handler);
     std::future::poll_fn(move |context| {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context)));
@@ -194,25 +232,29 @@ fn without_panic<'a>(handler: impl Future<Output = Response> + 'a) -> impl Futur
     })
 }
 
-fn log(
-    (id, caller_id): (&str, Option<&str>),
-    method: &Method,
-    route: &str,
-    response: &Response,
-    error: Option<&Unrendered>,
-    started: Instant,
-) {
-    let status = response.status().as_u16();
-    let key = response.extensions().get::<LoggedKey>().map(|key| key.0.as_str());
-    let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let Some(Unrendered(error)) = error else {
-        tracing::info!(request.id = id, request.caller_id = caller_id, http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, "request");
-        return;
-    };
-    let (slug, cause) = (error.code().slug(), error.causes());
-    if matches!(error.code().class(), Class::Internal | Class::Unavailable) {
-        tracing::error!(request.id = id, request.caller_id = caller_id, http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, error.slug = slug, error.message = error.message(), error.cause = cause, "request");
-    } else {
-        tracing::info!(request.id = id, request.caller_id = caller_id, http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, error.slug = slug, error.cause = cause, "request");
+/// The log line of a request.
+struct Line<'a> {
+    id: &'a str,
+    caller_id: Option<&'a str>,
+    key_id: Option<&'a str>,
+    method: &'a Method,
+    route: &'a str,
+}
+
+impl Line<'_> {
+    fn log(&self, response: &Response, error: Option<&Unrendered>, started: Instant) {
+        let Self { id, caller_id, key_id, method, route } = *self;
+        let status = response.status().as_u16();
+        let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let Some(Unrendered(error)) = error else {
+            tracing::info!(request.id = id, request.caller_id = caller_id, http.method = %method, http.route = route, http.status = status, key.id = key_id, duration_us, "request");
+            return;
+        };
+        let (slug, cause) = (error.code().slug(), error.causes());
+        if matches!(error.code().class(), Class::Internal | Class::Unavailable) {
+            tracing::error!(request.id = id, request.caller_id = caller_id, http.method = %method, http.route = route, http.status = status, key.id = key_id, duration_us, error.slug = slug, error.message = error.message(), error.cause = cause, "request");
+        } else {
+            tracing::info!(request.id = id, request.caller_id = caller_id, http.method = %method, http.route = route, http.status = status, key.id = key_id, duration_us, error.slug = slug, error.cause = cause, "request");
+        }
     }
 }

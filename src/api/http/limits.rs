@@ -5,28 +5,24 @@
 //! lock out a valid one. All other requests count for the client's address: before handling if they
 //! have no key, after authentication if the key was rejected. Health checks do not count.
 
-use std::sync::Arc;
-
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
-use super::auth::ClientAddress;
-use super::edge::RequestId;
+use super::edge::{Handled, RequestInfo};
 use super::error::ApiError;
-use super::parameters::Routed;
 use crate::api::operations::Keys;
 use crate::app::App;
 use crate::app::base::rate_limits::{Exceeded, RateLimitStatus};
 use crate::client_address::Peer;
 use crate::pages;
 
+static LIMIT: HeaderName = HeaderName::from_static("x-ratelimit");
+static REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+static WINDOW: HeaderName = HeaderName::from_static("x-ratelimit-window-size");
+
 const KEY: &str = "your API key (`rate_limit_per_key_per_minute`)";
 const ADDRESS: &str = "your address and requests without a valid key (`rate_limit_per_address_per_minute`)";
-
-/// Marks the response of a request whose key was accepted.
-#[derive(Clone, Copy, Debug)]
-struct Keyed;
 
 /// The kind of a request, before authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,34 +36,36 @@ enum Kind {
 }
 
 /// Counts every request that is not counted for a key.
-pub async fn guard<F: Future<Output = Response>>(
+pub(super) async fn guard<F: Future<Output = Handled>>(
     app: &App,
     mut request: Request,
     next: impl FnOnce(Request) -> F,
-) -> Response {
+) -> Handled {
     let kind = kind(&request);
     let peer = request.extensions().get::<Peer>().copied();
     let address = app.core.settings.trusted_proxies.client(peer, request.headers());
     // A key may be restricted to addresses; authentication reads this.
-    request.extensions_mut().insert(ClientAddress(address));
+    if let Some(info) = request.extensions_mut().get_mut::<RequestInfo>() {
+        info.client = Some(address);
+    }
     let mut standing = None;
     if kind == Kind::WithoutKey {
         match app.limits.count_address(address) {
             Ok(counted) => standing = counted,
-            Err(exceeded) => return refuse(app, &request, exceeded),
+            Err(exceeded) => return Handled::without_key(refuse(app, &request, exceeded)),
         }
     }
-    let mut response = next(request).await;
-    if kind == Kind::WithKey && response.extensions().get::<Keyed>().is_none() {
+    let mut handled = next(request).await;
+    if kind == Kind::WithKey && handled.key_id.is_none() {
         match app.limits.count_address(address) {
             Ok(counted) => standing = counted,
             // A successful response is kept; only an error is replaced by the 429.
-            Err(_) if response.status().is_success() => {}
-            Err(exceeded) => return refusal(exceeded, ADDRESS),
+            Err(_) if handled.response.status().is_success() => {}
+            Err(exceeded) => return Handled::without_key(refusal(exceeded, ADDRESS)),
         }
     }
-    describe(response.headers_mut(), standing);
-    response
+    describe(handled.response.headers_mut(), standing);
+    handled
 }
 
 /// Refuses a request without a key: as a page where its response would be one.
@@ -75,24 +73,22 @@ fn refuse(app: &App, request: &Request, exceeded: Exceeded) -> Response {
     if !pages::is_page(request.uri().path()) {
         return refusal(exceeded, ADDRESS);
     }
-    let id = request.extensions().get::<RequestId>().map(|id| Arc::clone(&id.0)).unwrap_or_default();
-    let mut response = pages::rate_limited(app, &exceeded.error(ADDRESS), &id);
+    let id = RequestInfo::of(request).map(|info| info.id.as_str()).unwrap_or_default();
+    let mut response = pages::rate_limited(app, &exceeded.error(ADDRESS), id);
     describe(response.headers_mut(), Some(RateLimitStatus { limit: exceeded.limit, remaining: 0 }));
     response
 }
 
 /// Runs the handler of a request with an accepted key, unless the key is over its limit.
-pub async fn with_key(app: &App, key_id: &str, handler: impl Future<Output = Response>) -> Response {
-    let mut response = match app.limits.count_key(key_id) {
+pub(super) async fn with_key(app: &App, key_id: &str, handler: impl Future<Output = Response>) -> Response {
+    match app.limits.count_key(key_id) {
         Ok(standing) => {
             let mut response = handler.await;
             describe(response.headers_mut(), standing);
             response
         }
         Err(exceeded) => refusal(exceeded, KEY),
-    };
-    response.extensions_mut().insert(Keyed);
-    response
+    }
 }
 
 fn kind(request: &Request) -> Kind {
@@ -100,7 +96,9 @@ fn kind(request: &Request) -> Kind {
     if matches!(path, "/livez" | "/readyz") {
         return Kind::Unlimited;
     }
-    let is_open = request.extensions().get::<Routed>().is_some_and(|routed| routed.operation.keys == Keys::Public);
+    let is_open = RequestInfo::of(request)
+        .and_then(|info| info.target.operation)
+        .is_some_and(|routed| routed.operation.keys == Keys::Public);
     let takes_key =
         (path.starts_with("/api/") || path.starts_with("/tool_router/")) && !pages::is_page(path) && !is_open;
     let has_key = super::auth::CREDENTIALS.iter().any(|(name, _)| request.headers().contains_key(*name));
@@ -116,7 +114,7 @@ fn refusal(exceeded: Exceeded, whose: &str) -> Response {
 /// Adds the rate limit headers; none where there is no limit.
 fn describe(headers: &mut HeaderMap, standing: Option<RateLimitStatus>) {
     let Some(RateLimitStatus { limit, remaining }) = standing else { return };
-    headers.insert("x-ratelimit", HeaderValue::from(limit));
-    headers.insert("x-ratelimit-remaining", HeaderValue::from(remaining));
-    headers.insert("x-ratelimit-window-size", HeaderValue::from_static("60s"));
+    headers.insert(LIMIT.clone(), HeaderValue::from(limit));
+    headers.insert(REMAINING.clone(), HeaderValue::from(remaining));
+    headers.insert(WINDOW.clone(), HeaderValue::from_static("60s"));
 }

@@ -50,33 +50,32 @@ const OWNERS: [&str; 17] = [
     "identity",
 ];
 
-/// The operation that a request was routed to; in the request's extensions.
+/// The operation that a request leads to.
 #[derive(Clone, Copy, Debug)]
-pub struct Routed {
+pub(in crate::api) struct Routed {
     /// The operation's row of the table.
     pub operation: &'static Operation,
     /// None for an operation that always responds with 501.
-    accepted: Option<&'static Accepted>,
+    pub accepted: Option<&'static Accepted>,
 }
 
 /// What an operation accepts, from the table.
 #[derive(Debug)]
-struct Accepted {
+pub(in crate::api) struct Accepted {
     parameters: Vec<Parameter>,
     repetition: Repetition,
 }
 
-impl Routed {
-    /// An operation with what it accepts. Leaks memory: call it once per operation.
-    pub fn of(operation: &'static Operation) -> Self {
-        let accepted = match operation.state {
+impl Accepted {
+    /// What an operation accepts. Leaks memory: call it once per operation.
+    pub(in crate::api) fn of(operation: &Operation) -> Option<&'static Self> {
+        match operation.state {
             State::Works { docs, .. } => {
                 let docs = docs();
-                Some(&*Box::leak(Box::new(Accepted { parameters: docs.parameters, repetition: docs.repetition })))
+                Some(Box::leak(Box::new(Self { parameters: docs.parameters, repetition: docs.repetition })))
             }
             State::NotBuilt(_) | State::NotApplicable(_) => None,
-        };
-        Self { operation, accepted }
+        }
     }
 }
 
@@ -85,7 +84,11 @@ impl Routed {
 /// # Errors
 /// 400 for an unknown query parameter, unless the operator only wants warnings and it does not look
 /// like a filter by owner; 400 for an `Idempotency-Key` that the operation does not support.
-pub fn check(routed: Routed, request: &Request, unknown: UnknownParameters) -> Result<Vec<WarningResponse>> {
+pub(in crate::api) fn check(
+    routed: Routed,
+    request: &Request,
+    unknown: UnknownParameters,
+) -> Result<Vec<WarningResponse>> {
     let Some(accepted) = routed.accepted else { return Ok(Vec::new()) };
     if let Repetition::Refused(instead) = accepted.repetition
         && request.headers().contains_key("idempotency-key")
@@ -193,7 +196,8 @@ mod tests {
 
     fn checked(method: &str, path: &str, query: &str, unknown: UnknownParameters) -> Result<Vec<WarningResponse>> {
         let request = Request::builder().method(method).uri(format!("/x?{query}")).body(Body::empty()).unwrap();
-        check(Routed::of(operation(method, path)), &request, unknown)
+        let operation = operation(method, path);
+        check(Routed { operation, accepted: Accepted::of(operation) }, &request, unknown)
     }
 
     #[test]

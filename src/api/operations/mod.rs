@@ -5,9 +5,12 @@
 mod docs;
 pub(in crate::api) mod later;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::routing::MethodRouter;
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::response::Response;
 
 use crate::app::App;
 use crate::app::project::permissions::{Access, Preset};
@@ -62,13 +65,34 @@ pub enum Permission {
     Nothing,
 }
 
+/// The response of a handler.
+pub type HandlerFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
+/// Calls a handler; made by `handler!`.
+pub type CallHandler = fn(Request, Arc<App>) -> HandlerFuture;
+
+/// Calls a handler with what its arguments extract from the request.
+pub(in crate::api) fn call<T, H>(handler: H, request: Request, app: Arc<App>) -> HandlerFuture
+where
+    H: Handler<T, Arc<App>, Future = HandlerFuture>,
+{
+    handler.call(request, app)
+}
+
+/// The [`CallHandler`] of a handler.
+macro_rules! handler {
+    ($handler:expr) => {
+        |request, app| $crate::api::operations::call($handler, request, app)
+    };
+}
+pub(in crate::api) use handler;
+
 /// Whether an operation is built.
 #[derive(Clone, Copy)]
 pub enum State {
     /// Served.
     Works {
-        /// Its route.
-        route: fn() -> MethodRouter<Arc<App>>,
+        /// Calls its handler.
+        handler: CallHandler,
         /// Its documentation.
         docs: fn() -> Docs,
     },
@@ -95,10 +119,10 @@ impl Operation {
         path: &'static str,
         keys: Keys,
         permission: Permission,
-        route: fn() -> MethodRouter<Arc<App>>,
+        handler: CallHandler,
         docs: fn() -> Docs,
     ) -> Self {
-        Self { method, path, keys, permission, state: State::Works { route, docs } }
+        Self { method, path, keys, permission, state: State::Works { handler, docs } }
     }
 
     /// An operation that a later version will serve.

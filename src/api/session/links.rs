@@ -108,23 +108,23 @@ impl From<AccountType> for WireAccountType {
 /// A link to send the user to.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CreatedSessionLink")]
-pub struct Answer {
+pub struct Answer<'a> {
     /// `lt_…`, the secret of the link; shown once.
-    link_token: String,
+    link_token: &'a str,
     /// Where to send the user's browser. Expires after ten minutes unless the operator has configured
     /// another time.
-    redirect_url: String,
+    redirect_url: &'a str,
     /// `ca_…`, the account that the link creates.
-    connected_account_id: String,
+    connected_account_id: &'a str,
     /// As in `experimental`.
     account_type: WireAccountType,
     /// Account type and access list.
     experimental: AccountTypeView,
     /// The auth config that will be used. With `choose`, the user may select another one; the account
     /// says which.
-    auth_config_id: String,
+    auth_config_id: &'a str,
     /// Its scheme.
-    auth_scheme: String,
+    auth_scheme: &'static str,
     /// Warnings about the link: `SEVERAL_AUTH_CONFIGS`, `OTHER_SCHEME`, `NO_CHOICE`; absent when there
     /// are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -202,17 +202,17 @@ fn same<T: PartialEq>(name: &str, outer: Option<T>, inner: Option<T>) -> Result<
     }
 }
 
-fn view(link: &Link) -> Answer {
+fn view(link: &Link) -> Answer<'_> {
     Answer {
-        link_token: link.token.clone(),
-        redirect_url: link.redirect_url.clone(),
-        connected_account_id: link.account_id.to_string(),
+        link_token: &link.token,
+        redirect_url: &link.redirect_url,
+        connected_account_id: &link.account_id,
         account_type: link.account_type.into(),
         experimental: experimental_view(link.account_type, link.acl.clone()),
-        auth_config_id: link.auth_config_id.to_string(),
-        auth_scheme: link.auth_scheme.to_string(),
+        auth_config_id: &link.auth_config_id,
+        auth_scheme: link.auth_scheme.as_str(),
         warnings: link.warnings.iter().map(WarningResponse::of_link).collect(),
     }
 }
 
-crate::redacted_debug!(Answer, AccountTypeView);
+crate::redacted_debug!(Answer<'a>, AccountTypeView);

@@ -61,5 +61,5 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Re
 /// `DELETE /tool_router/session/{session_id}` → 200; the id is unknown afterwards.
 pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     app.sessions.delete(&caller.actor(), &id.as_str().into()).await?;
-    Ok(json(StatusCode::OK, &Deleted { session_id: id, deleted: true })?)
+    Ok(json(StatusCode::OK, &Deleted { session_id: id.into(), deleted: true })?)
 }

@@ -1,11 +1,9 @@
 //! Operations on sessions (contract section 2).
 
-use axum::routing::{delete, get, patch, post};
-
 use super::view::SessionResponse;
 use super::{changes, links, proxy, proxy_response, toolkits};
 use crate::api::http::page::Page;
-use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission, handler};
 use crate::api::session;
 use crate::app::project::permissions::{Access, Preset};
 use crate::app::session::patch::SessionPatch;
@@ -26,30 +24,23 @@ const PROXY: Permission = Permission::AnyOf(&[(Preset::ProxyExecute, Access::Wri
 /// `/tool_router/session…`. The published schema names project keys only, but SDKs send user keys as
 /// well.
 pub(in crate::api) const OPERATIONS: &[Operation] = &[
-    Operation::works(
-        "POST",
-        "/tool_router/session",
-        Keys::ProjectOrUser,
-        WRITE,
-        || post(session::create),
-        || {
-            Docs::created("Create a session")
-                .about(
-                    "A session is one of your users and a policy: which toolkits, tools and accounts an agent may use \
+    Operation::works("POST", "/tool_router/session", Keys::ProjectOrUser, WRITE, handler!(session::create), || {
+        Docs::created("Create a session")
+            .about(
+                "A session is one of your users and a policy: which toolkits, tools and accounts an agent may use \
                      on that user's behalf. Each call creates a new one. Unknown keys are rejected, because a misspelt \
                      rule would have no effect.",
-                )
-                .body::<SessionConfig>()
-                .response::<SessionResponse>()
-                .idempotent()
-        },
-    ),
+            )
+            .body::<SessionConfig>()
+            .response::<SessionResponse>()
+            .idempotent()
+    }),
     Operation::works(
         "GET",
         "/tool_router/session/{session_id}",
         Keys::ProjectOrUser,
         READ,
-        || get(session::read),
+        handler!(session::read),
         || Docs::ok("Read a session").response::<SessionResponse>(),
     ),
     Operation::works(
@@ -57,7 +48,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}",
         Keys::ProjectOrUser,
         WRITE,
-        || patch(changes::patch),
+        handler!(changes::patch),
         || {
             Docs::ok("Change a session's policy")
                 .about(
@@ -76,7 +67,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}",
         Keys::ProjectOrUser,
         WRITE,
-        || delete(session::delete),
+        handler!(session::delete),
         || {
             Docs::ok("Delete a session")
                 .about("The id is unknown afterwards. The user's accounts are kept.")
@@ -88,7 +79,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}/link",
         Keys::ProjectOrUser,
         WRITE,
-        || post(links::create),
+        handler!(links::create),
         || {
             Docs::created("Create a link for the session's user")
                 .about(
@@ -105,7 +96,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}/proxy_execute",
         Keys::ProjectOrUser,
         PROXY,
-        || post(proxy::execute),
+        handler!(proxy::execute),
         || {
             Docs::ok("Call a provider's API with the session's account")
                 .about(
@@ -127,7 +118,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}/attach",
         Keys::ProjectOrUser,
         WRITE,
-        || post(changes::attach),
+        handler!(changes::attach),
         || {
             Docs::ok("Attach your own tools to a session")
                 .about("Your tools run in your process. They are validated and returned with their final slugs, but not stored.")
@@ -140,7 +131,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}/config_history",
         Keys::ProjectOrUser,
         READ,
-        || get(changes::history),
+        handler!(changes::history),
         || {
             Docs::ok("List a session's policy history")
                 .about("Newest first; the current policy is the first item of page 1.")
@@ -153,7 +144,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}/toolkits",
         Keys::ProjectOrUser,
         READ,
-        || get(toolkits::list),
+        handler!(toolkits::list),
         || {
             Docs::ok("List a session's toolkits and the accounts it uses for them")
                 .about(

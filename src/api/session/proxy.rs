@@ -119,7 +119,7 @@ pub async fn execute(
     // Only a body is needed in its exact form.
     let raw = if body.value.body.is_some() { raw_body(&body.bytes)? } else { None };
     let request = body.value.into_request(raw)?;
-    let context = CallContext::of_proxy(caller.into_actor());
+    let context = CallContext::of_proxy(caller.actor());
     let answer = app.executor.proxy_execute(&session, &request, &context).await?;
     Ok(proxy_response::response(answer).await)
 }

@@ -35,8 +35,8 @@ impl Events {
         for part in [event.actor.as_str(), event.action.as_str(), event.object.as_str(), event.outcome.as_str()] {
             text(&mut bytes, Some(part));
         }
-        for part in [&event.request_id, &event.caller_request_id, &event.detail] {
-            text(&mut bytes, part.as_deref());
+        for part in [event.request_id.as_deref(), event.caller_request_id.as_deref(), event.detail.as_deref()] {
+            text(&mut bytes, part);
         }
         self.hash.update(&bytes);
         self.newest_at = if self.count == 0 { event.at } else { self.newest_at.max(event.at) };

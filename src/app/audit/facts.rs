@@ -4,7 +4,6 @@
 //! a user, because events outlive their account.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use switchboard_types::{AuthConfigId, LinkId, Timestamp};
 
 /// The details of an event about an account or its links.
@@ -86,9 +85,9 @@ impl Facts {
     }
 
     /// The stored form.
-    pub fn to_value(&self) -> Value {
-        // A struct of texts and numbers always serialises. The fallback is null.
-        serde_json::to_value(self).unwrap_or_default()
+    pub fn to_text(&self) -> String {
+        // A struct of texts and numbers always serialises.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Parses the stored form. Events of other versions may not parse and give no facts.
@@ -108,8 +107,8 @@ mod tests {
             is_renewable: Some(true),
             ..Facts::of_link(&"lt_1".into())
         };
-        let text = facts.to_value().to_string();
-        assert_eq!(text, r#"{"code":"invalid_grant","is_renewable":true,"link_id":"lt_1"}"#);
+        let text = facts.to_text();
+        assert_eq!(text, r#"{"link_id":"lt_1","is_renewable":true,"code":"invalid_grant"}"#);
         assert_eq!(Facts::parse(Some(&text)), facts);
         for other in [None, Some("null"), Some("[]"), Some("{\"code\":7}"), Some("{\"of\":\"a later program\"}")] {
             assert_eq!(Facts::parse(other), Facts::default(), "{other:?}");

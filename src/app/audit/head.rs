@@ -133,7 +133,8 @@ impl AuditLog {
         let head = Head::of(self.core.store.newest_audit_segment().await?.as_ref());
         let actor = Actor::cli(&ProjectId::default());
         let detail = json!({ "before": before, "now": head });
-        let event = self.core.audit(&actor, AuditAction::AuditAcceptHead, "audit", AuditOutcome::Ok, Some(&detail));
+        let event =
+            self.core.audit(&actor, AuditAction::AuditAcceptHead, "audit", AuditOutcome::Ok, Some(detail.to_string()));
         self.core.store.apply(Unit::new().with(event)).await?;
         write(&self.head_file, &head).map_err(Error::internal)?;
         Ok(head)

@@ -122,7 +122,7 @@ impl AuthConfigs {
             match self.core.store.apply(unit).await {
                 Ok(_) => {
                     self.providers.forget_method_refusals();
-                    self.recent.forget(&(row.project_id, row.toolkit));
+                    self.recent.forget(&(row.project_id, row.toolkit.into()));
                     return Ok(());
                 }
                 // Deleted or changed concurrently: read it again.

@@ -1,5 +1,7 @@
 //! The connection methods of a toolkit: a scheme and its auth config.
 
+use std::sync::Arc;
+
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_types::ProjectId;
@@ -14,7 +16,7 @@ pub struct ConnectMethod {
     /// The scheme.
     pub scheme: Scheme,
     /// The auth config; none if it is created when the user chooses this method.
-    pub config: Option<AuthConfigRow>,
+    pub config: Option<Arc<AuthConfigRow>>,
 }
 
 impl AuthConfigs {

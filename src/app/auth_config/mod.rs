@@ -11,7 +11,7 @@ use std::sync::Arc;
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow, CountedAuthConfig};
 use switchboard_store::{ListPage, PageQuery};
-use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId, ProjectId};
+use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId, CompactString, ProjectId};
 use switchboard_vault::{Secret, Secrets};
 
 use crate::app::Actor;
@@ -85,7 +85,7 @@ pub struct AuthConfigs {
     redirect_uris: Arc<RedirectUris>,
     providers: Arc<Providers>,
     revocations: Arc<Revocations>,
-    recent: Recent<(ProjectId, String), Arc<Candidates>>,
+    recent: Recent<(ProjectId, CompactString), Arc<Candidates>>,
 }
 
 crate::redacted_debug!(AuthConfigs);
@@ -105,7 +105,7 @@ impl AuthConfigs {
 
     /// Removes a toolkit's auth configs from the cache, because they changed.
     pub(in crate::app) fn forget(&self, project: &ProjectId, toolkit: &str) {
-        self.recent.forget(&(project.clone(), toolkit.to_owned()));
+        self.recent.forget(&(project.clone(), toolkit.into()));
     }
 
     /// Removes a project's auth configs from the cache.

@@ -41,7 +41,7 @@ pub struct LinkWarning {
 
 /// The auth config selected for a link.
 pub(in crate::app) struct SelectedAuthConfig {
-    pub config: AuthConfigRow,
+    pub config: Arc<AuthConfigRow>,
     /// The user is asked for the scheme; this auth config is one of several candidates.
     pub user_chooses: bool,
     pub warnings: Vec<LinkWarning>,
@@ -52,14 +52,14 @@ pub(in crate::app) struct SelectedAuthConfig {
 #[derive(Debug)]
 pub struct Candidates {
     /// Newest first.
-    configs: Vec<AuthConfigRow>,
+    configs: Vec<Arc<AuthConfigRow>>,
     /// Index of the auth config that is used by default.
     default_index: usize,
     warnings: Vec<LinkWarning>,
 }
 
 impl Candidates {
-    fn new(configs: Vec<AuthConfigRow>) -> Result<Option<Self>> {
+    fn new(configs: Vec<Arc<AuthConfigRow>>) -> Result<Option<Self>> {
         if configs.is_empty() {
             return Ok(None);
         }
@@ -69,14 +69,15 @@ impl Candidates {
                 default_index.push(cache_key);
             }
         }
-        let warnings = several_warning(&default_index.iter().map(|cache_key| &configs[*cache_key]).collect::<Vec<_>>());
+        let warnings =
+            several_warning(&default_index.iter().map(|cache_key| &*configs[*cache_key]).collect::<Vec<_>>());
         Ok(Some(Self { default_index: default_index.first().copied().unwrap_or(0), configs, warnings }))
     }
 }
 
 impl Candidates {
     /// The newest auth config of a scheme.
-    pub(in crate::app) fn newest_of(&self, scheme: Scheme) -> Option<&AuthConfigRow> {
+    pub(in crate::app) fn newest_of(&self, scheme: Scheme) -> Option<&Arc<AuthConfigRow>> {
         self.configs.iter().find(|config| config.scheme == scheme)
     }
 
@@ -132,7 +133,7 @@ impl AuthConfigs {
             let newest = candidates.as_ref().and_then(|config| config.newest_of(scheme)).cloned();
             let config = match newest {
                 Some(config) => config,
-                None => self.find_or_create(actor, toolkit, scheme, unit).await?,
+                None => Arc::new(self.find_or_create(actor, toolkit, scheme, unit).await?),
             };
             return Ok(SelectedAuthConfig { config, user_chooses: false, warnings: Vec::new() });
         }
@@ -144,7 +145,8 @@ impl AuthConfigs {
             return Ok(SelectedAuthConfig { config, user_chooses, warnings });
         }
         let (config, warnings) = self.first(actor, toolkit, unit).await?;
-        Ok(SelectedAuthConfig { config, user_chooses, warnings: if user_chooses { Vec::new() } else { warnings } })
+        let warnings = if user_chooses { Vec::new() } else { warnings };
+        Ok(SelectedAuthConfig { config: Arc::new(config), user_chooses, warnings })
     }
 
     /// The auth config that the session names.
@@ -177,7 +179,7 @@ impl AuthConfigs {
                 format!("The session names auth config {}, so the user is not asked for a scheme.", config.id);
             warnings.push(LinkWarning { code: "NO_CHOICE", message });
         }
-        Ok(SelectedAuthConfig { config, user_chooses: false, warnings })
+        Ok(SelectedAuthConfig { config: Arc::new(config), user_chooses: false, warnings })
     }
 
     /// The auth configs that links of a project and toolkit may use, cached for one second.
@@ -186,14 +188,14 @@ impl AuthConfigs {
         project: &ProjectId,
         toolkit: &Toolkit,
     ) -> Result<Option<Arc<Candidates>>> {
-        let cache_key = (project.to_owned(), toolkit.slug.clone());
+        let cache_key = (project.clone(), toolkit.slug.as_str().into());
         if let Some(candidates) = self.recent.get(&cache_key) {
             return Ok(Some(candidates));
         }
         let before = self.recent.before();
         let with_client = self.core.settings.managed_client(&toolkit.slug, project).is_some();
         let configs = self.core.store.usable_auth_configs(project, &toolkit.slug, with_client, MAX_CACHED).await?;
-        let unsealed = |config| AuthConfigRow { credentials_sealed: None, shared_sealed: None, ..config };
+        let unsealed = |config| Arc::new(AuthConfigRow { credentials_sealed: None, shared_sealed: None, ..config });
         let Some(candidates) = Candidates::new(configs.into_iter().map(unsealed).collect())? else { return Ok(None) };
         let candidates = Arc::new(candidates);
         self.recent.put(cache_key, before, Arc::clone(&candidates));

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use switchboard_catalog::Toolkit;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::audit::{self, AuditEvent};
 use switchboard_store::{Statement, Store, Unit, meta};
-use switchboard_types::{AuditAction, AuditResult, ProjectId, Timestamp};
+use switchboard_types::{AuditAction, AuditResult, CompactString, ProjectId, Timestamp};
 use switchboard_vault::Entropy;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -70,7 +70,7 @@ impl Core {
     }
 
     /// A new identifier.
-    pub fn mint(&self, kind: Kind) -> String {
+    pub fn mint(&self, kind: Kind) -> CompactString {
         kind.mint(self.now(), &*self.entropy)
     }
 
@@ -109,7 +109,7 @@ impl Core {
         Ok(params.with_derived_values(&toolkit, account.scheme))
     }
 
-    /// The statement that records `action` on `object`. `detail` is an object and never contains a secret. An event
+    /// The statement that records `action` on `object`. `detail` is a JSON object and never contains a secret. An event
     /// that failed for a reason has the reason's code in its detail, too, as `reason`.
     pub fn audit<'r>(
         &self,
@@ -117,13 +117,14 @@ impl Core {
         action: AuditAction,
         object: &str,
         result: impl Into<AuditResult<'r>>,
-        detail: Option<&Value>,
+        detail: Option<String>,
     ) -> Statement {
         let result = result.into();
         let detail = match result.reason_code() {
-            None => detail.map(Value::to_string),
+            None => detail,
             Some(code) => {
-                let mut detail = detail.and_then(Value::as_object).cloned().unwrap_or_default();
+                let detail = detail.and_then(|detail| serde_json::from_str::<Map<String, Value>>(&detail).ok());
+                let mut detail = detail.unwrap_or_default();
                 detail.insert("reason".to_owned(), code.as_str().into());
                 Some(Value::Object(detail).to_string())
             }
@@ -134,7 +135,7 @@ impl Core {
             at: self.now(),
             actor: actor.name.clone(),
             action: action.into(),
-            object: object.to_owned(),
+            object: object.into(),
             outcome: result.stored(),
             request_id: actor.request_id.clone(),
             caller_request_id: actor.caller_request_id.clone(),
@@ -149,11 +150,11 @@ pub struct Actor {
     /// The project acted in.
     pub project_id: ProjectId,
     /// `key_…`, `link:lt_…`, `system`, `cli`.
-    pub name: String,
+    pub name: CompactString,
     /// Our own id of the request that caused it.
-    pub request_id: Option<String>,
+    pub request_id: Option<CompactString>,
     /// The caller's id of that request.
-    pub caller_request_id: Option<String>,
+    pub caller_request_id: Option<CompactString>,
 }
 
 impl Actor {
@@ -169,7 +170,7 @@ impl Actor {
 
     /// An actor outside any request.
     pub fn without_request(project_id: &ProjectId, name: &str) -> Self {
-        let (project_id, name) = (project_id.to_owned(), name.to_owned());
+        let (project_id, name) = (project_id.clone(), name.into());
         Self { project_id, name, request_id: None, caller_request_id: None }
     }
 }

@@ -14,7 +14,7 @@ use governor::clock::Clock as GovernorClock;
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
-use switchboard_types::{AccountId, Timestamp};
+use switchboard_types::{AccountId, CompactString, Timestamp};
 
 use crate::client_address::counted_as;
 use crate::error::{Code, Error, Result};
@@ -60,10 +60,10 @@ pub struct Exceeded {
 
 /// All counters of a process.
 pub struct Limits {
-    key: Option<Limiter<String>>,
+    key: Option<Limiter<CompactString>>,
     address: Option<Limiter<IpAddr>>,
-    account: Option<Limiter<String>>,
-    link: Limiter<String>,
+    account: Option<Limiter<CompactString>>,
+    link: Limiter<CompactString>,
     metrics: Arc<Metrics>,
 }
 
@@ -102,7 +102,7 @@ impl Limits {
     /// Counts a request of an authenticated key. None if there is no limit.
     pub fn count_key(&self, key_id: &str) -> std::result::Result<Option<RateLimitStatus>, Exceeded> {
         let Some(limiter) = &self.key else { return Ok(None) };
-        self.counted("key", limiter.take(&key_id.to_owned())).map(Some)
+        self.counted("key", limiter.take(&key_id.into())).map(Some)
     }
 
     /// Counts a request without a valid key. None if there is no limit.
@@ -114,7 +114,7 @@ impl Limits {
     /// Counts a call to a provider with an account.
     pub fn count_account(&self, account_id: &AccountId) -> Result<()> {
         let Some(limiter) = &self.account else { return Ok(()) };
-        let counted = self.counted("account", limiter.take(&account_id.to_string()));
+        let counted = self.counted("account", limiter.take(&account_id.into()));
         counted.map(drop).map_err(|exceeded| {
             exceeded.error(&format!("connected account {account_id} (`rate_limit_per_account_per_minute`)"))
         })
@@ -123,7 +123,7 @@ impl Limits {
     /// Counts a credential entered on a link's page. The provider's response could be used to probe for valid
     /// keys, so the limit is per link and not per client address.
     pub fn count_link_submission(&self, link_id: &str) -> Result<()> {
-        let counted = self.counted("link", self.link.take(&link_id.to_owned()));
+        let counted = self.counted("link", self.link.take(&link_id.into()));
         counted.map(drop).map_err(|exceeded| {
             Error::new(Code::TooManyRequests, "Too many credentials were entered on this link")
                 .fix("Wait a minute, check the credential, and open the link again.")
@@ -134,7 +134,7 @@ impl Limits {
     /// Counts an attempt started on a link. Each may request a device code, register a client or push a
     /// request, so the limit is per link and not per client address.
     pub fn count_link_start(&self, link_id: &str) -> Result<()> {
-        let counted = self.counted("link", self.link.take(&link_id.to_owned()));
+        let counted = self.counted("link", self.link.take(&link_id.into()));
         counted.map(drop).map_err(|exceeded| {
             Error::new(Code::TooManyRequests, "This link was begun too often")
                 .fix("Wait a minute, then open the link again.")

@@ -110,7 +110,7 @@ impl Connector {
             AuditAction::LinkFail,
             &account.id,
             reason,
-            Some(&facts.to_value()),
+            Some(facts.to_text()),
         ));
         if let Some(holder) = &offer.holder {
             unit.push(links::release_exchange(&link.id, holder));
@@ -173,14 +173,14 @@ impl Connector {
     ) -> Unit {
         let now = self.core.now();
         let is_reconnect = link.purpose == LinkPurpose::Reconnect;
-        let facts = Facts { link_id: Some(link.id.clone()), is_reconnect, ..facts }.to_value();
+        let facts = Facts { link_id: Some(link.id.clone()), is_reconnect, ..facts }.to_text();
         let status = if outcome == LinkOutcome::Expired { AccountStatus::Expired } else { AccountStatus::Failed };
         let unit = links::end(&link.id, outcome, now).with(self.core.audit(
             actor,
             AuditAction::LinkEnd,
             &account.id,
             reason,
-            Some(&facts),
+            Some(facts),
         ));
         if is_reconnect {
             return unit;

@@ -12,7 +12,7 @@ use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::links::LinkRow;
 use switchboard_store::{Refusal, Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, Reason, ReasonCode};
+use switchboard_types::{AuditAction, AuditOutcome, Reason, ReasonCode, format_compact};
 use switchboard_vault::{OneTimeToken, Secret};
 
 use super::attempt::ExchangeWait;
@@ -116,8 +116,8 @@ impl Connector {
         };
         let actor = Actor {
             project_id: attempt.project_id.clone(),
-            name: format!("link:{}", attempt.link_id),
-            request_id: Some(returned.request_id.to_owned()),
+            name: format_compact!("link:{}", attempt.link_id),
+            request_id: Some(returned.request_id.into()),
             caller_request_id: None,
         };
         let is_live = attempt.consumed_at.is_none() && self.core.now() < attempt.expires_at;

@@ -11,7 +11,7 @@ use switchboard_store::accounts::AccountRow;
 use switchboard_store::links::{self, LinkState};
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
 use switchboard_store::{Unit, WriteError, revocations};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Timestamp};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Timestamp, format_compact};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::attempt::ExchangeWait;
@@ -120,7 +120,7 @@ impl Connector {
             expires_at,
             consumed_at: None,
             attempt_id: offer.attempt_id.clone(),
-            id,
+            id: id.into(),
         };
         row.parked_sealed = Some(self.credentials.seal_pending(&row, &offer.account, &parked)?);
         let detail = json!({ "question": waiting.title, "choices": waiting.options.len() });
@@ -134,7 +134,7 @@ impl Connector {
                 AuditAction::LinkChoose,
                 &offer.account.id,
                 AuditOutcome::Asked,
-                Some(&detail),
+                Some(detail.to_string()),
             ));
         if let Some(holder) = &offer.holder {
             unit.push(links::release_exchange(&offer.link.id, holder));
@@ -241,8 +241,8 @@ impl Connector {
         }
         let actor = Actor {
             project_id: choice.offer.link.project_id.clone(),
-            name: format!("link:{}", choice.offer.link.id),
-            request_id: Some(request_id.to_owned()),
+            name: format_compact!("link:{}", choice.offer.link.id),
+            request_id: Some(request_id.into()),
             caller_request_id: None,
         };
         if let ExchangeWait::Busy = self.wait_for_exchange(&choice.offer.link.id, Some(&choice.row.id)).await? {
@@ -269,7 +269,13 @@ impl Connector {
         let mut unit = Unit::new()
             .with(verifications::consume(&row.project_id, &row.id, now))
             .with(self.claim_exchange(&offer.link.id, &row.id))
-            .with(self.core.audit(actor, AuditAction::LinkChoose, &row.account_id, AuditOutcome::Ok, Some(&detail)));
+            .with(self.core.audit(
+                actor,
+                AuditAction::LinkChoose,
+                &row.account_id,
+                AuditOutcome::Ok,
+                Some(detail.to_string()),
+            ));
         if waiting.has_conditional_revocation {
             // If this task is interrupted, the conditional revocation revokes the tokens.
             unit.push(revocations::postpone(&row.project_id, &row.id, now + COMPLETION_TIMEOUT));

@@ -1,10 +1,12 @@
 //! A link whose user selects the scheme to connect with. The account takes the auth config of that
 //! scheme before anything is entered; from then on it is a normal link.
 
+use std::sync::Arc;
+
 use switchboard_store::accounts::{self, AccountStatus};
 use switchboard_store::links::{self, LinkChoice};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome};
+use switchboard_types::{AuditAction, AuditOutcome, format_compact};
 
 use super::{Offer, Visit};
 use crate::app::Actor;
@@ -78,14 +80,14 @@ impl Connector {
         let now = self.core.now();
         let actor = Actor {
             project_id: offer.link.project_id.clone(),
-            name: format!("link:{}", offer.link.id),
-            request_id: Some(request_id.to_owned()),
+            name: format_compact!("link:{}", offer.link.id),
+            request_id: Some(request_id.into()),
             caller_request_id: None,
         };
         let mut unit = Unit::new();
         let config = match &way.config {
             Some(config) => config.clone(),
-            None => self.auth_configs.insert_managed(&actor, &offer.toolkit, way.scheme, true, &mut unit),
+            None => Arc::new(self.auth_configs.insert_managed(&actor, &offer.toolkit, way.scheme, true, &mut unit)),
         };
         let facts = Facts { auth_config_id: Some(config.id.clone()), ..Facts::of_link(&offer.link.id) };
         let account = &offer.account.id;
@@ -97,7 +99,7 @@ impl Connector {
                 AuditAction::LinkChooseScheme,
                 account,
                 AuditOutcome::Ok,
-                Some(&facts.to_value()),
+                Some(facts.to_text()),
             ));
         self.core.store.apply(unit).await?;
         self.auth_configs.forget(&actor.project_id, &offer.toolkit.slug);

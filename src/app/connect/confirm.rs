@@ -107,7 +107,7 @@ impl Connector {
             expires_at: now + self.core.settings.link_ttl,
             consumed_at: None,
             attempt_id: offer.attempt_id.clone(),
-            id,
+            id: id.into(),
         };
         row.parked_sealed = Some(self.credentials.seal_pending(&row, &offer.account, parked)?);
         let unit = Unit::new().with(links::is_open(&offer.link.id)).and(unit).with(verifications::insert(&row));
@@ -156,10 +156,10 @@ impl Connector {
     async fn confirm(&self, actor: &Actor, mut offer: Offer, row: VerificationRow, user: &str) -> Result<Confirmed> {
         let is_theirs = offer.account.user_id == user;
         let outcome = if is_theirs { AuditOutcome::Ok } else { AuditOutcome::WrongUser };
-        let facts = Facts::of_link(&row.link_id).to_value();
+        let facts = Facts::of_link(&row.link_id).to_text();
         let mut unit = Unit::new()
             .with(verifications::consume(&actor.project_id, &row.id, self.core.now()))
-            .with(self.core.audit(actor, AuditAction::LinkConfirm, &row.account_id, outcome, Some(&facts)));
+            .with(self.core.audit(actor, AuditAction::LinkConfirm, &row.account_id, outcome, Some(facts)));
         if is_theirs {
             unit.push(self.claim_exchange(&row.link_id, &row.id));
         }

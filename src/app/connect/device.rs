@@ -13,7 +13,7 @@ use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose, LinkRow, LinkState};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode, Timestamp};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode, Timestamp, format_compact};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use tokio::sync::Semaphore;
 
@@ -237,7 +237,7 @@ impl Connector {
         offer.holder = Some(attempt.id.clone());
         let actor = Actor {
             project_id: attempt.project_id.clone(),
-            name: format!("link:{}", attempt.link_id),
+            name: format_compact!("link:{}", attempt.link_id),
             request_id: None,
             caller_request_id: None,
         };

@@ -261,7 +261,7 @@ impl Connector {
                 AuditAction::AccountConnect,
                 account,
                 AuditOutcome::Ok,
-                Some(&facts.to_value()),
+                Some(facts.to_text()),
             ));
         let unit = grant.into_iter().fold(unit, Unit::with);
         match self.spool.apply_with_retry(unit).await {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose};
 use switchboard_store::{Unit, WriteError, accounts, revocations};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, ReasonCode};
+use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, ReasonCode, format_compact};
 use switchboard_vault::{OneTimeToken, Secrets, digest};
 use url::Url;
 
@@ -62,8 +62,8 @@ impl Connector {
     pub async fn start(self: &Arc<Self>, offer: Box<Offer>, form: &Secrets, request_id: &str) -> Result<Started> {
         let actor = Actor {
             project_id: offer.link.project_id.clone(),
-            name: format!("link:{}", offer.link.id),
-            request_id: Some(request_id.to_owned()),
+            name: format_compact!("link:{}", offer.link.id),
+            request_id: Some(request_id.into()),
             caller_request_id: None,
         };
         if !offer.scheme.is_redirect() {
@@ -86,8 +86,8 @@ impl Connector {
         };
         let actor = Actor {
             project_id: offer.link.project_id.clone(),
-            name: format!("link:{}", offer.link.id),
-            request_id: Some(request_id.to_owned()),
+            name: format_compact!("link:{}", offer.link.id),
+            request_id: Some(request_id.into()),
             caller_request_id: None,
         };
         let finished = offer.finished(Ending::Rejected);
@@ -150,7 +150,7 @@ impl Connector {
             consumed_at: None,
             poll: authorization.poll.map(|(interval, _)| Poll { at: now + interval, interval }),
             params: None,
-            id: attempt_id,
+            id: attempt_id.into(),
         };
         let params = AccountParams {
             fields: entered.fields.clone(),
@@ -182,7 +182,7 @@ impl Connector {
                 AuditAction::LinkOpen,
                 &offer.account.id,
                 AuditOutcome::Ok,
-                Some(&facts.to_value()),
+                Some(facts.to_text()),
             ));
         let unit = match offer.link.purpose {
             LinkPurpose::Connect => unit.with(accounts::initiate(&actor.project_id, &offer.account.id, &params, now)),
@@ -217,7 +217,7 @@ impl Connector {
 
     /// Records why a visitor could not continue; the link is unchanged.
     pub(super) async fn record_refusal(&self, actor: &Actor, account: &AccountId, why: AuditOutcome, facts: &Facts) {
-        let audit = self.core.audit(actor, AuditAction::LinkRefuse, account, why, Some(&facts.to_value()));
+        let audit = self.core.audit(actor, AuditAction::LinkRefuse, account, why, Some(facts.to_text()));
         if let Err(error) = self.core.store.apply(Unit::new().with(audit)).await {
             tracing::warn!(error = %error, why = why.as_str(), "refused visit could not be recorded");
         }

@@ -59,7 +59,7 @@ impl Credentials {
         let (id, now) = (self.core.mint(Kind::UnreadAnswer), self.core.now());
         Some(unread_answers::insert(&UnreadAnswerRow {
             answer_sealed: self.seal_unread(&account.into(), &id, &unread.0),
-            id,
+            id: id.into(),
             project_id: account.project_id.clone(),
             account_id: account.id.clone(),
             created_at: now,

@@ -41,7 +41,7 @@ impl Executor {
     #[tracing::instrument(
         level = "debug",
         skip_all,
-        fields(toolkit = %truncate(call.toolkit), account = Empty, principal = context.principal.name)
+        fields(toolkit = %truncate(call.toolkit), account = Empty, principal = %context.principal.name)
     )]
     pub async fn execute(&self, session: &Session, call: Call<'_>, context: &CallContext) -> Result<Answer> {
         let admitted = self.admit(session, &call)?;

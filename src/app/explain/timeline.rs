@@ -161,9 +161,9 @@ fn entry(event: &Event, toolkit: &str) -> Entry {
         provider_code: facts.code.clone(),
         http_status: facts.http_status,
         link_id: event.link_id().map(ToOwned::to_owned),
-        request_id: event.audit.request_id.clone(),
-        caller_request_id: event.audit.caller_request_id.clone(),
-        actor: event.audit.actor.clone(),
+        request_id: event.audit.request_id.clone().map(Into::into),
+        caller_request_id: event.audit.caller_request_id.clone().map(Into::into),
+        actor: event.audit.actor.clone().into(),
     }
 }
 
@@ -321,12 +321,12 @@ mod tests {
 
     fn event(at: i64, action: &str, outcome: &str, detail: Option<&str>) -> Event {
         Event::new(AuditEvent {
-            id: format!("evt_{at}"),
+            id: format!("evt_{at}").into(),
             project_id: None,
             at: Timestamp::from_millis(at),
-            actor: "link:lt_1".to_owned(),
+            actor: "link:lt_1".into(),
             action: AuditAction::read(action.to_owned()),
-            object: "ca_1".to_owned(),
+            object: "ca_1".into(),
             outcome: AuditOutcome::read(outcome.to_owned()),
             request_id: None,
             caller_request_id: None,

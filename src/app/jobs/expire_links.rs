@@ -81,7 +81,7 @@ impl Sweeps {
         // Links of an earlier process may have had another lifetime: the first sweep gives all of them their own time.
         let has_seen_old = self.has_seen_old_links.load(Ordering::Relaxed);
         let born = if has_seen_old { now - self.core.settings.link_ttl + Duration::from_millis(1) } else { now };
-        let before = Kind::Link.first_at(born);
+        let before = String::from(Kind::Link.first_at(born));
         for _ in 0..STEPS.0 {
             let step = self.core.store.sweep_step(before.clone(), now, exchanging_since, STEPS.1).await?;
             let is_last = step.as_ref().is_none_or(|step| step.is_last);

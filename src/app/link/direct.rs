@@ -86,7 +86,7 @@ impl Links {
         self.credentials.check_offered(&usable.toolkit, &usable.config, &draft.prefill).await?;
         let (link, unit) = self.draft(actor, &draft, &usable.config, Unit::new());
         let alias = request.alias.clone();
-        Ok(Prepared::new(PreparedLink { link, alias, config: usable.config }, unit))
+        Ok(Prepared::new(PreparedLink { link, alias, config: Arc::new(usable.config) }, unit))
     }
 
     /// Stores a prepared link of an auth config with its response.

@@ -71,10 +71,10 @@ impl Links {
                     None => None,
                 },
             };
-            let facts = Facts { changed: patch.changed(), ..Facts::default() }.to_value();
+            let facts = Facts { changed: patch.changed(), ..Facts::default() }.to_text();
             let unit = Unit::new()
                 .with(accounts::edit(&actor.project_id, id, edit, self.core.now()))
-                .with(self.core.audit(actor, AuditAction::AccountUpdate, id, AuditOutcome::Ok, Some(&facts)));
+                .with(self.core.audit(actor, AuditAction::AccountUpdate, id, AuditOutcome::Ok, Some(facts)));
             match self.core.store.apply(unit).await {
                 Ok(_) => return self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found),
                 Err(WriteError::Refused(Refusal::AliasInUse)) => {

@@ -223,7 +223,7 @@ impl Links {
         let unit = self
             .insert_account(actor, draft, config, &id, None)
             .with(accounts::activate(&actor.project_id, &id, activation))
-            .with(self.core.audit(actor, AuditAction::AccountImport, &id, AuditOutcome::Ok, Some(&facts.to_value())));
+            .with(self.core.audit(actor, AuditAction::AccountImport, &id, AuditOutcome::Ok, Some(facts.to_text())));
         (id, unit)
     }
 }

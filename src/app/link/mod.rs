@@ -87,7 +87,7 @@ pub struct PreparedLink {
     /// The link.
     pub link: Link,
     alias: Option<String>,
-    config: AuthConfigRow,
+    config: Arc<AuthConfigRow>,
 }
 
 /// Creates links, and imports, changes and renews credentials of accounts.
@@ -223,7 +223,7 @@ impl Links {
                 AuditAction::LinkCreate,
                 &account_id,
                 AuditOutcome::Ok,
-                Some(&facts.to_value()),
+                Some(facts.to_text()),
             ));
         let created = Link {
             redirect_url: self.link_url(draft.base, &token),
@@ -348,7 +348,7 @@ fn check_policy(session: &Session, toolkit: &Toolkit) -> Result<()> {
 
 /// Rejects a toolkit without authentication.
 pub(super) fn check_needs_account(toolkit: &Toolkit) -> Result<()> {
-    if toolkit.schemes() == [Scheme::NoAuth] {
+    if toolkit.has_only_no_auth() {
         return Err(Error::of(Code::ToolkitIsNoAuth, &[("slug", &toolkit.slug)]));
     }
     Ok(())

@@ -151,7 +151,7 @@ impl Links {
             .and(links::end_of_account(project, id, LinkOutcome::Replaced, now))
             .with(statement)
             .with(links::insert(&link))
-            .with(self.core.audit(actor, AuditAction::LinkCreate, id, AuditOutcome::Ok, Some(&facts.to_value())));
+            .with(self.core.audit(actor, AuditAction::LinkCreate, id, AuditOutcome::Ok, Some(facts.to_text())));
         match self.core.store.apply(unit).await {
             Ok(_) => {}
             Err(WriteError::Refused(Refusal::AccountChanged)) => {

@@ -181,7 +181,7 @@ impl Projects {
                     AuditAction::ProjectConfigure,
                     &project.id,
                     AuditOutcome::Ok,
-                    Some(&changed),
+                    Some(changed.to_string()),
                 ));
             match self.core.store.apply(unit).await {
                 Ok(_) => return Ok(settings),

@@ -13,7 +13,7 @@ use serde_json::json;
 use switchboard_store::api_keys::{self, ApiKeyRow};
 use switchboard_store::organization_keys::{self, OrganizationKeyKind, OrganizationKeyRow};
 use switchboard_store::{Refusal, Statement, Topic, Unit, Versioned, WriteError, meta};
-use switchboard_types::{AuditAction, AuditOutcome, ProjectId, Timestamp};
+use switchboard_types::{AuditAction, AuditOutcome, CompactString, ProjectId, Timestamp};
 use switchboard_vault::{ApiKey, KeyKind};
 
 use super::key_uses;
@@ -51,7 +51,7 @@ impl KeyScope {
 #[derive(Debug)]
 pub struct ProjectKey {
     /// `key_…`.
-    pub id: String,
+    pub id: CompactString,
     /// The project that the key belongs to.
     pub project_id: ProjectId,
     /// What the key may do.
@@ -135,7 +135,7 @@ impl Keys {
             AuditAction::ApiKeyCreate,
             &row.id,
             AuditOutcome::Ok,
-            scoped.as_ref(),
+            scoped.map(|detail| detail.to_string()),
         ))
     }
 
@@ -148,7 +148,7 @@ impl Keys {
     ) -> Result<(ApiKey, ApiKeyRow)> {
         let key = ApiKey::generate(&*self.core.entropy);
         let row = ApiKeyRow {
-            id: self.core.mint(Kind::ApiKey),
+            id: self.core.mint(Kind::ApiKey).into(),
             project_id: project.to_owned(),
             name: name.to_owned(),
             prefix: key.display_prefix().to_owned(),
@@ -176,7 +176,7 @@ impl Keys {
         let key = ApiKey::generate_of(owner.kind(), &*self.core.entropy);
         let (kind, email) = owner.stored();
         let row = OrganizationKeyRow {
-            id: self.core.mint(Kind::ApiKey),
+            id: self.core.mint(Kind::ApiKey).into(),
             kind,
             name: name.to_owned(),
             email: email.map(ToOwned::to_owned),
@@ -252,8 +252,8 @@ impl Keys {
         for (digest, kind) in keys {
             let actor = |project_id: &ProjectId| Actor {
                 project_id: project_id.to_owned(),
-                name: "revocation".to_owned(),
-                request_id: Some(request_id.to_owned()),
+                name: "revocation".into(),
+                request_id: Some(request_id.into()),
                 caller_request_id: None,
             };
             if kind == KeyKind::Project {
@@ -358,7 +358,7 @@ impl ProjectKey {
         let permissions = row.permissions.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
         let allowed_ips = row.allowed_ips.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
         Ok(Self {
-            id: row.id,
+            id: row.id.into(),
             project_id: row.project_id,
             scope: KeyScope { permissions, allowed_ips },
             expires_at: row.expires_at,

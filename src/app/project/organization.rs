@@ -37,7 +37,7 @@ impl Projects {
         if let Some(found) = self.core.store.meta(META_KEY).await? {
             return serde_json::from_slice(&found).map_err(Error::internal);
         }
-        let new = Organization { id: self.core.mint(Kind::Organization), created_at: self.core.now() };
+        let new = Organization { id: self.core.mint(Kind::Organization).into(), created_at: self.core.now() };
         let value = serde_json::to_vec(&new).map_err(Error::internal)?;
         match self.core.store.apply(Unit::new().with(meta::insert(META_KEY, value))).await {
             Ok(_) => Ok(new),

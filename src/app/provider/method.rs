@@ -297,7 +297,7 @@ impl Providers {
             AuditAction::AuthConfigLearnMethod,
             &config.id,
             AuditOutcome::Ok,
-            Some(&detail),
+            Some(detail.to_string()),
         ));
         match self.core.store.apply(unit).await {
             // The auth config was changed concurrently.

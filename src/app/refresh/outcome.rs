@@ -83,13 +83,13 @@ impl Refresher {
     ) -> Result<Outcome> {
         self.core.metrics.refresh("expired");
         let actor = Actor::system(&account.project_id);
-        let (reason, detail) = (Reason::new(code), failure.map(|failure| failure.facts().to_value()));
+        let (reason, detail) = (Reason::new(code), failure.map(|failure| failure.facts().to_text()));
         let mut unit = Unit::new().with(account.expire(fence, &reason, self.core.now())).with(self.core.audit(
             &actor,
             AuditAction::AccountExpire,
             &account.id,
             &reason,
-            detail.as_ref(),
+            detail,
         ));
         if let Some(kept) = self.credentials.keep_unread(account, failure.and_then(Failure::unread)) {
             unit.extend(kept);
@@ -117,7 +117,7 @@ impl Refresher {
         let started_at = if how.lost { account.refresh_started_at.or(Some(now)) } else { account.refresh_started_at };
         let lost = RefreshFailure { started_at, rejected: how.rejected, retry_at: now + pause };
         let outcome = if how.lost { AuditOutcome::AnswerLost } else { AuditOutcome::Failed };
-        let detail = Facts { next_try_ms: Some(millis(pause)), ..failure.facts() }.to_value();
+        let detail = Facts { next_try_ms: Some(millis(pause)), ..failure.facts() }.to_text();
         let actor = Actor::system(&account.project_id);
         let mut unit = Unit::new().with(account.clear_lease(fence, lost));
         if let Some(kept) = self.credentials.keep_unread(account, failure.unread()) {
@@ -125,7 +125,7 @@ impl Refresher {
         }
         // Only the first failures of a series are audited.
         if account.refresh_failures < AUDITED_FAILURES {
-            unit.push(self.core.audit(&actor, AuditAction::AccountRefresh, &account.id, outcome, Some(&detail)));
+            unit.push(self.core.audit(&actor, AuditAction::AccountRefresh, &account.id, outcome, Some(detail)));
         }
         match self.core.store.apply(unit).await {
             Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(caller_error(account, failure, pause))),

@@ -84,7 +84,7 @@ impl Revocations {
             let account = account.ok_or_else(|| account_not_found(id))?;
             let has_credential = account.credential_sealed.is_some();
             let job = if has_credential {
-                Some(self.core.mint(Kind::RevokeJob))
+                Some(self.core.mint(Kind::RevokeJob).into())
             } else {
                 self.core.store.conditional_job(project, id).await?
             };
@@ -94,7 +94,13 @@ impl Revocations {
                 .with(account.delete(now))
                 .and(links::end_of_account(project, id, LinkOutcome::Deleted, now))
                 .with(unread_answers::delete_of_account(project, id))
-                .with(self.core.audit(actor, AuditAction::AccountDelete, id, AuditOutcome::Ok, detail.as_ref()));
+                .with(self.core.audit(
+                    actor,
+                    AuditAction::AccountDelete,
+                    id,
+                    AuditOutcome::Ok,
+                    detail.map(|detail| detail.to_string()),
+                ));
             if let Some(job) = job.as_ref().filter(|_| has_credential) {
                 let config = self.core.store.auth_config(project, &account.auth_config_id).await?;
                 unit = unit.and(revocations::insert(&self.row_for(job, &account, config.as_ref())));
@@ -120,7 +126,7 @@ impl Revocations {
         id: &AuthConfigId,
     ) -> Result<Option<String>> {
         let project = &actor.project_id;
-        let job = self.core.mint(Kind::RevokeJob);
+        let job = String::from(self.core.mint(Kind::RevokeJob));
         let filter = CredentialFilter { auth_config: Some(id.clone()), ..CredentialFilter::default() };
         let mut cursor = BatchCursor::new();
         loop {
@@ -193,7 +199,7 @@ impl Revocations {
     /// the job, if there were any, and their number (R76).
     pub async fn revoke_accounts(&self, actor: &Actor, filter: &CredentialFilter) -> Result<(Option<String>, usize)> {
         self.projects.get(&actor.project_id).await?;
-        let job = self.core.mint(Kind::RevokeJob);
+        let job = String::from(self.core.mint(Kind::RevokeJob));
         let queued = self.queue_revocations(actor, filter, EndState::Revoked, &job).await?;
         Ok(((queued > 0).then_some(job), queued))
     }
@@ -210,7 +216,7 @@ impl Revocations {
         }
         let job = match self.core.store.revocation_job_of_account(project, &account.id).await? {
             Some(job) => job,
-            None if now.is_some() => self.core.mint(Kind::RevokeJob),
+            None if now.is_some() => self.core.mint(Kind::RevokeJob).into(),
             // The account was deleted without revocation.
             None => return Ok(()),
         };
@@ -257,7 +263,7 @@ impl Revocations {
         let material = self.with_client(tokens.clone(), account, config, IssuedTo::CurrentClient);
         let row = self.pending_row(job, account, config, material, self.core.now());
         let (actor, detail) = (Actor::system(&account.project_id), json!({ "revoke_job_id": job }));
-        let audit = self.core.audit(&actor, AuditAction::AccountRevoke, &account.id, outcome, Some(&detail));
+        let audit = self.core.audit(&actor, AuditAction::AccountRevoke, &account.id, outcome, Some(detail.to_string()));
         self.spool.apply_with_retry(revocations::insert(&row).with(audit)).await?;
         self.wake.notify_one();
         Ok(())
@@ -301,7 +307,7 @@ impl Revocations {
                 unit.push(unread_answers::delete_of_account(project, id));
             }
             unit = unit.and(revocations::insert(&self.row_for(job, account, config)));
-            unit.push(self.core.audit(actor, action, id, AuditOutcome::Ok, Some(&detail)));
+            unit.push(self.core.audit(actor, action, id, AuditOutcome::Ok, Some(detail.to_string())));
         }
         let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < cursor.limit;
         Ok(Batch { unit, accounts: rows.len(), last: rows.last().map(|account| account.id.clone()), is_last })

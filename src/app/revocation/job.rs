@@ -102,13 +102,13 @@ impl Revocations {
     fn finish(&self, row: &RevocationRow, finished: &FinishedRevocation) -> Unit {
         let facts =
             Facts { revoke_job_id: Some(row.job_id.clone()), detail: finished.detail.clone(), ..Facts::default() }
-                .to_value();
+                .to_text();
         let audit = self.core.audit(
             &Actor::system(&row.project_id),
             AuditAction::AccountRevokeUpstream,
             &row.account_id,
             audit_outcome(finished.outcome),
-            Some(&facts),
+            Some(facts),
         );
         Unit::new().with(revocations::finish(&row.project_id, &row.id, finished)).with(audit)
     }

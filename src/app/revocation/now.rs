@@ -98,7 +98,7 @@ impl Revocations {
                 AuditAction::AccountRevoke,
                 id,
                 AuditOutcome::Failed,
-                Some(&json!({ "detail": detail })),
+                Some(json!({ "detail": detail }).to_string()),
             ));
             self.core.store.apply(unit).await?;
             return Err(match code {
@@ -137,7 +137,7 @@ impl Revocations {
         }
         let unit = Unit::new()
             .with(account.revoke(&ReasonCode::RevokedByRequest.into(), self.core.now()))
-            .with(self.core.audit(actor, AuditAction::AccountRevoke, id, AuditOutcome::Ok, Some(&detail)));
+            .with(self.core.audit(actor, AuditAction::AccountRevoke, id, AuditOutcome::Ok, Some(detail.to_string())));
         match self.spool.apply_with_retry(unit).await {
             Ok(()) => Ok(tokens),
             // The account was changed concurrently, but the provider has revoked its tokens.

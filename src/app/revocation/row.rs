@@ -22,7 +22,7 @@ impl Revocations {
         match revocation_method(account.scheme, &account.toolkit, toolkit.as_deref()) {
             Err(reason) if is_known => {
                 let state = RevocationState::Finished { outcome: RevocationOutcome::NotSupported, at: self.core.now() };
-                self.new_row(state, Some(reason), self.core.mint(Kind::Revocation), job, account, config)
+                self.new_row(state, Some(reason), self.core.mint(Kind::Revocation).into(), job, account, config)
             }
             _ => {
                 let material = self.revocation_material(account, config);
@@ -41,7 +41,7 @@ impl Revocations {
         material: Result<Secrets>,
         next_try_at: Timestamp,
     ) -> RevocationRow {
-        let id = self.core.mint(Kind::Revocation);
+        let id = String::from(self.core.mint(Kind::Revocation));
         // The seal is bound to the row.
         let pending = RevocationState::Pending { material: Vec::new(), next_try_at };
         let row = self.new_row(pending, None, id.clone(), job, account, config);

@@ -52,8 +52,9 @@ impl Sessions {
             let (stored, changed, text) = self.changed(actor, row, patch).await?;
             let detail = json!({ "config_version": changed.config_version, "blocks": patch.blocks() });
             let max_versions = self.core.settings.retention.session_versions;
-            let unit = sessions::change(&actor.project_id, id, stored, &text, max_versions, self.core.now())
-                .with(self.core.audit(actor, AuditAction::SessionUpdate, id, AuditOutcome::Ok, Some(&detail)));
+            let unit = sessions::change(&actor.project_id, id, stored, &text, max_versions, self.core.now()).with(
+                self.core.audit(actor, AuditAction::SessionUpdate, id, AuditOutcome::Ok, Some(detail.to_string())),
+            );
             match self.core.store.apply(unit).await {
                 Ok(_) => {
                     self.recent.forget(&(actor.project_id.clone(), id.to_owned()));

@@ -10,9 +10,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_catalog::Toolkit;
 use switchboard_store::accounts::{AccountQuery, AccountRow, AccountStatus, AccountType};
-use switchboard_types::{AccountId, AuthConfigId, ProjectId};
+use switchboard_types::{AccountId, AuthConfigId, CompactString, ProjectId};
 
 use super::policy::{CallKind, Denial};
 use super::{Session, may_use_shared};
@@ -64,7 +64,7 @@ impl Sessions {
             .fix("Leave `account` out, or set multi_account.enable in the session."));
         }
         let candidates = self.candidates(session, slug).await?;
-        if candidates.is_empty() && toolkit.schemes() == [Scheme::NoAuth] {
+        if candidates.is_empty() && toolkit.has_only_no_auth() {
             return Ok(None);
         }
         let account = match selector {
@@ -142,8 +142,8 @@ impl Sessions {
         let config = session.config.auth_config(slug);
         let key = AccountKey::Newest {
             project: project.clone(),
-            user: user.to_owned(),
-            toolkit: slug.to_owned(),
+            user: user.into(),
+            toolkit: slug.into(),
             auth_config: config.clone(),
         };
         let store = &self.core.store;
@@ -174,7 +174,7 @@ pub(in crate::app) fn is_small(account: &Arc<AccountRow>) -> bool {
 #[derive(Debug, Eq, Hash, PartialEq)]
 pub(super) enum AccountKey {
     /// The newest ACTIVE account of a user.
-    Newest { project: ProjectId, user: String, toolkit: String, auth_config: Option<AuthConfigId> },
+    Newest { project: ProjectId, user: CompactString, toolkit: CompactString, auth_config: Option<AuthConfigId> },
     /// The account that a session pins.
     Pinned { project: ProjectId, id: AccountId },
 }

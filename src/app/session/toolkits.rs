@@ -109,7 +109,7 @@ impl Sessions {
         SessionToolkit {
             toolkit: Arc::clone(toolkit),
             is_enabled: is_enabled(session, toolkit),
-            is_no_auth: toolkit.schemes() == [Scheme::NoAuth],
+            is_no_auth: toolkit.has_only_no_auth(),
             managed_scheme: self.auth_configs.managed_scheme(&session.project_id, toolkit),
             account,
         }

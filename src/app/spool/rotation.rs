@@ -74,10 +74,10 @@ impl Rotation {
             now: self.now,
         };
         let actor = Actor::system(&self.project_id);
-        let facts = Facts { expires_at: self.expires_at, ..Facts::default() }.to_value();
+        let facts = Facts { expires_at: self.expires_at, ..Facts::default() }.to_text();
         Ok(Unit::new()
             .with(accounts::store_refreshed(&self.project_id, &self.account_id, self.fence, refreshed))
-            .with(core.audit(&actor, AuditAction::AccountRefresh, &self.account_id, AuditOutcome::Ok, Some(&facts))))
+            .with(core.audit(&actor, AuditAction::AccountRefresh, &self.account_id, AuditOutcome::Ok, Some(facts))))
     }
 }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderValue, Request, header};
 use serde_json::Value;
@@ -14,7 +13,7 @@ use switchboard_toolkit_tests::BrowserResponse;
 use switchboard_vault::{SystemEntropy, base62};
 use tower::ServiceExt as _;
 
-use crate::api;
+use crate::api::Api;
 use crate::app::App;
 use crate::app::project::ProjectSettings;
 use crate::cli::explain::explain;
@@ -45,7 +44,7 @@ impl Drop for TempFolder {
 
 /// An API client with the key of a new project.
 pub(super) struct ApiClient {
-    router: Router,
+    service: Api,
     key: String,
     host: HeaderValue,
 }
@@ -55,7 +54,7 @@ impl ApiClient {
     pub(super) async fn new(app: &Arc<App>, project: &str, host: &str) -> Result<Self> {
         let made = app.projects.create("cli", project, &ProjectSettings::default()).await;
         let key = made.map_err(|error| explain(&error))?.key.expose().to_owned();
-        Ok(Self { router: api::router(app), key, host: HeaderValue::from_str(host)? })
+        Ok(Self { service: Api::new(app), key, host: HeaderValue::from_str(host)? })
     }
 
     /// Calls an operation of the API.
@@ -90,7 +89,7 @@ impl ApiClient {
     pub(super) async fn send(&self, mut request: Request<Body>) -> Result<BrowserResponse> {
         request.headers_mut().insert(header::HOST, self.host.clone());
         request.extensions_mut().insert(Peer(SocketAddr::from(([127, 0, 0, 1], 0))));
-        let response = self.router.clone().oneshot(request).await?;
+        let response = self.service.clone().oneshot(request).await?;
         let (parts, body) = response.into_parts();
         let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let cookies = parts.headers.get_all(header::SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());

@@ -196,7 +196,7 @@ pub async fn accounts(api: &Api) -> i64 {
 
 /// An id that is well-formed and unknown.
 pub fn unknown(kind: Kind) -> String {
-    kind.mint(switchboard::time::Clock::now(&switchboard::time::SystemClock), &SystemEntropy)
+    kind.mint(switchboard::time::Clock::now(&switchboard::time::SystemClock), &SystemEntropy).into()
 }
 
 /// Runs SQL on the server's database from another process; the rows as JSON.

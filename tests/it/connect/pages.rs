@@ -314,7 +314,7 @@ async fn a_server_with_an_https_url_sends_hsts() {
     // What a proxy that ends TLS passes on.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let inner = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(server::serve(Arc::clone(&server.app), switchboard::api::router(&server.app), listener));
+    tokio::spawn(server::serve(Arc::clone(&server.app), switchboard::api::Api::new(&server.app), listener));
     let api = Api::new(&inner, &server.api.key);
     let host = [("host", "connect.test")];
     let body = json!({ "user_id": "user-1", "toolkits": { "enable": ["sandbox"] } }).to_string();

@@ -147,8 +147,8 @@ pub async fn server_on(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let app = app_on(data, toolkits, environment, managed, &listener).await;
     let url = app.core.settings.public_url.clone();
-    let router = switchboard::api::router(&app);
-    tokio::spawn(server::serve(app, router, listener));
+    let service = switchboard::api::Api::new(&app);
+    tokio::spawn(server::serve(app, service, listener));
     Api::new(&url, key)
 }
 

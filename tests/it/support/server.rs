@@ -178,8 +178,8 @@ impl Builder {
         };
         let app = server::open(config, environment).await.unwrap();
         let made = app.projects.create("cli", "Test project", &self.project).await.unwrap();
-        let router = api::router(&app);
-        tokio::spawn(server::serve(Arc::clone(&app), router, listener));
+        let service = api::Api::new(&app);
+        tokio::spawn(server::serve(Arc::clone(&app), service, listener));
         TestServer {
             api: Api::new(&url, made.key.expose()),
             project_id: made.project.id,

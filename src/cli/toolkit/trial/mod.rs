@@ -22,13 +22,14 @@ use self::redact::Printer;
 use self::round::{Ended, Trial};
 use super::api_client::{ApiClient, TempFolder};
 use super::source::{FILE_NAME, Source, pick_scheme};
+use crate::api::Api;
 use crate::app::App;
 use crate::app::provider::redirect_uris;
 use crate::cli::output;
 use crate::cli::serve::stop_on_signal;
 use crate::config::Layer;
+use crate::log;
 use crate::server::{self, Environment};
-use crate::{api, log};
 
 #[derive(Debug, Args)]
 pub(super) struct TryArgs {
@@ -90,7 +91,7 @@ pub(super) async fn run(args: TryArgs) -> Result<()> {
     let api_client = ApiClient::new(&app, "Toolkit try", &host).await?;
     let config = auth_config(&api_client, &toolkit, scheme, &client, redirect.as_deref()).await?;
     stop_on_signal(&app)?;
-    let serving = tokio::spawn(server::serve(Arc::clone(&app), api::router(&app), listener));
+    let serving = tokio::spawn(server::serve(Arc::clone(&app), Api::new(&app), listener));
     let trial = Trial {
         app: &app,
         client: &api_client,
