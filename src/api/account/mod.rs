@@ -19,7 +19,7 @@ use serde::Serialize;
 use switchboard_store::accounts::{AccountFilter, AccountOrder, AccountStatus, AccountTypeFilter};
 
 use crate::api::http::auth::Caller;
-use crate::api::http::body::json;
+use crate::api::http::body::{json, raw};
 use crate::api::http::error::ApiError;
 use crate::api::http::page::PageRequest;
 use crate::api::http::path::Id;
@@ -28,7 +28,7 @@ use crate::app::App;
 use crate::app::account::AccountView;
 use crate::app::base::errors::readable;
 use crate::app::revocation::RevokedToken;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 use view::{AccountItem, AccountResponse};
 
@@ -56,8 +56,12 @@ pub async fn list(
 
 /// `GET /connected_accounts/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> std::result::Result<Response, ApiError> {
-    let account = app.accounts.get(&caller.project_id, &id.into()).await?;
-    Ok(json(StatusCode::OK, &AccountResponse::new(&account, &app.core.settings.public_url)?)?)
+    let render = |account: &AccountView| {
+        let response = AccountResponse::new(account, &app.core.settings.public_url)?;
+        serde_json::to_vec(&response).map_err(Error::internal)
+    };
+    let body = app.accounts.show(&caller.project_id, &id.into(), render).await?;
+    Ok(raw(StatusCode::OK, body))
 }
 
 /// `DELETE /connected_accounts/{id}` → 200; the credential is erased, the id becomes unknown, and the

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use switchboard_catalog::Refresh;
 use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{self, AccountFilter, AccountRow, AccountStatus};
 use switchboard_store::auth_configs::AuthConfigRow;
-use switchboard_store::{ListPage, PageQuery, Refusal, Unit, WriteError, links, unread_answers};
+use switchboard_store::{ListPage, PageQuery, Refusal, Topic, Unit, Versioned, WriteError, links, unread_answers};
 use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, ProjectId, Timestamp};
 use switchboard_vault::{Entropy, Secrets};
 
@@ -52,6 +53,12 @@ pub struct Lifetime {
     pub idle_expiry: Option<Timestamp>,
 }
 
+/// How long a response is remembered. A change by a server or command of ours is seen at once; only one that is made to
+/// the database by other means, and one of a toolkit file, waits for this.
+const SHOWN_LIFETIME: Duration = Duration::from_secs(1);
+/// Maximum size of a response that is remembered, in bytes.
+const MAX_SHOWN: usize = 16 * 1024;
+
 /// Status reason of an account whose auth config is disabled.
 pub const CONFIG_DISABLED: &str = "Auth config is disabled";
 
@@ -88,6 +95,9 @@ pub struct Accounts {
     projects: Arc<Projects>,
     credentials: Arc<Credentials>,
     revocations: Arc<Revocations>,
+    /// Responses with an account, which clients ask for again and again while a user connects. Only those whose
+    /// secrets are masked.
+    shown: Versioned<(ProjectId, AccountId), Bytes>,
 }
 
 crate::redacted_debug!(Accounts);
@@ -100,11 +110,39 @@ impl Accounts {
         credentials: Arc<Credentials>,
         revocations: Arc<Revocations>,
     ) -> Self {
-        Self { core, projects, credentials, revocations }
+        let shown = Versioned::new(Topic::Accounts, SHOWN_LIFETIME, |shown: &Bytes| shown.len() <= MAX_SHOWN);
+        Self { core, projects, credentials, revocations, shown }
     }
 }
 
 impl Accounts {
+    /// One account of the caller's project, as `render` shows it. It is remembered until anything of an account, of an
+    /// auth config or of a project's settings is changed, by any process, and for at most a second.
+    pub async fn show(
+        &self,
+        project: &ProjectId,
+        id: &AccountId,
+        render: impl FnOnce(&AccountView) -> Result<Vec<u8>>,
+    ) -> Result<Bytes> {
+        let mut unmasked = None;
+        let read = async || -> Result<Option<Bytes>> {
+            let account = self.get(project, id).await?;
+            let shown = Bytes::from(render(&account)?);
+            if account.mask {
+                return Ok(Some(shown));
+            }
+            unmasked = Some(shown);
+            Ok(None)
+        };
+        let masked = self.shown.get(&self.core.store, (project.clone(), id.clone()), read).await?;
+        masked.or(unmasked).ok_or_else(|| account_not_found(id))
+    }
+
+    /// Forgets responses that were remembered for long enough.
+    pub(in crate::app) fn forget_old(&self) {
+        self.shown.forget_old();
+    }
+
     /// One account of the caller's project.
     pub async fn get(&self, project: &ProjectId, id: &AccountId) -> Result<AccountView> {
         let row = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;

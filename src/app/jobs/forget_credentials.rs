@@ -1,4 +1,5 @@
-//! Wipes opened credentials that were remembered for calls, so that none is remembered for more than five seconds.
+//! Wipes opened credentials that were remembered for calls, so that none is remembered for more than five seconds, and
+//! responses with accounts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,17 +7,22 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::runner::Job;
+use crate::app::account::Accounts;
 use crate::app::execute::Executor;
 use crate::error::Result;
 
 /// The job.
-pub(super) struct ForgetCredentials(pub Arc<Executor>);
+pub(super) struct ForgetCredentials {
+    pub executor: Arc<Executor>,
+    pub accounts: Arc<Accounts>,
+}
 
 impl Job for ForgetCredentials {
     const NAME: &'static str = "forget_credentials";
     const INTERVAL: Duration = Duration::from_secs(1);
 
     async fn activate(&mut self, _: &CancellationToken) -> Result<usize> {
-        Ok(self.0.forget_old_credentials())
+        self.accounts.forget_old();
+        Ok(self.executor.forget_old_credentials())
     }
 }

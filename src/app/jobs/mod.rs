@@ -63,7 +63,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     running.start(|app| DeleteOldRows(Arc::clone(&app.sweeps)));
     running.start(|app| EmptyDeletedProjects(Arc::clone(&app.project_deletion)));
     running.start(|app| PruneRateLimits(Arc::clone(&app.limits)));
-    running.start(|app| ForgetCredentials(Arc::clone(&app.executor)));
+    running.start(|app| ForgetCredentials { executor: Arc::clone(&app.executor), accounts: Arc::clone(&app.accounts) });
     running.start(|app| PollDeviceCodes::new(Arc::clone(&app.connector)));
     running.start(|app| SealAuditLog::new(Arc::clone(&app.audit_log)));
     running.start(|app| RevokeCredentials::new(&app.revocations));

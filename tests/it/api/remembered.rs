@@ -48,6 +48,38 @@ async fn a_change_by_another_server_has_effect_at_the_next_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shown_account_is_as_the_last_change_by_another_server_left_it() {
+    let (server, _upstream) = with_upstream().await;
+    let (api, other) = (&server.api, second_server(&server).await);
+    let (_, account) = connect_key(api, "u", "up").await;
+    let path = format!("/connected_accounts/{account}");
+    let shown = async || {
+        let shown = api.get(&path).await.expect(200);
+        assert_eq!(api.get(&path).await.expect(200), shown);
+        shown
+    };
+    let first = shown().await;
+    assert_eq!((text(&first, "status"), &first["alias"]), ("ACTIVE".to_owned(), &Value::Null));
+    assert_eq!(first["state"]["val"]["generic_api_key"], format!("{}...", &KEY[..4]));
+    other.call("PATCH", &path, json!({ "alias": "work" }).to_string()).await.expect(200);
+    assert_eq!(shown().await["alias"], "work");
+    let config = text(&first["auth_config"], "id");
+    for (kind, id) in [("auth_configs", &config), ("connected_accounts", &account)] {
+        switch(&other, kind, id, "DISABLED").await;
+        assert_eq!(shown().await["status"], "INACTIVE", "{kind}");
+        switch(&other, kind, id, "ENABLED").await;
+        assert_eq!(shown().await["status"], "ACTIVE", "{kind}");
+    }
+    let masking = |mask: bool| json!({ "mask_secret_keys_in_connected_account": mask }).to_string();
+    other.call("PATCH", "/org/project/config", masking(false)).await.expect(200);
+    assert_eq!(shown().await["state"]["val"]["generic_api_key"], KEY);
+    other.call("PATCH", "/org/project/config", masking(true)).await.expect(200);
+    assert_eq!(shown().await["state"]["val"]["generic_api_key"], format!("{}...", &KEY[..4]));
+    other.delete(&path).await.expect(200);
+    api.get(&path).await.expect_error(404, "ConnectedAccount_ResourceNotFound");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_newer_account_or_credential_is_used_at_the_next_call() {
     let (server, upstream) = with_upstream().await;
     let (api, other) = (&server.api, second_server(&server).await);

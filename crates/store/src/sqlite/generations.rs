@@ -27,7 +27,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(1);
 pub enum Topic {
     /// API keys of projects.
     ApiKeys,
-    /// Connected accounts and auth configs, after their creation.
+    /// Connected accounts and auth configs, after their creation, and settings of projects.
     Accounts,
 }
 
@@ -65,7 +65,7 @@ impl Topic {
             ("UPDATE", "api_keys") if sql.contains("SET last_used_at") => None,
             (_, "api_keys") => Some(Self::ApiKeys),
             // A new account has no credential, and a new auth config no account.
-            ("UPDATE" | "DELETE", "connected_accounts" | "auth_configs") => Some(Self::Accounts),
+            ("UPDATE" | "DELETE", "connected_accounts" | "auth_configs" | "projects") => Some(Self::Accounts),
             _ => None,
         }
     }
