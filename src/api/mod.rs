@@ -1,4 +1,4 @@
-//! The REST API: what is mounted where, without logic.
+//! The HTTP service: operations of the REST API by the table, everything else by a router.
 //!
 //! Every operation is available under `/api/v3.1` and `/api/v3`. Everything requires a key
 //! ([`http::auth::require_key`]) except [`public`] and operations that the table marks as public. The
@@ -28,7 +28,6 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
-use switchboard_types::CompactString;
 use tower::Service;
 
 use self::http::edge::{self, Target};
@@ -47,6 +46,7 @@ pub struct Api {
 impl Api {
     /// Creates the service.
     pub fn new(app: &Arc<App>) -> Self {
+        table::prepare();
         let others = Router::new()
             .nest(PREFIX, public())
             .nest(EARLIER_PREFIX, public())
@@ -73,21 +73,16 @@ impl Service<Request<Body>> for Api {
     /// Around everything, [`edge::guard`] assigns the request id, validates HTTP, counts for the rate limits, checks the
     /// key, writes the log line and renders errors.
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Some(mut found) = table::find(&request) else { return Box::pin(self.others.call(request)) };
-        let target = Target {
-            route: CompactString::const_new(found.route),
-            operation: found.operation,
-            parameters: std::mem::take(&mut found.parameters),
-        };
+        let Some((target, responder)) = table::find(&request) else { return Box::pin(self.others.call(request)) };
         let app = Arc::clone(&self.app);
         Box::pin(async move {
-            let handler = |request| found.respond(request, Arc::clone(&app));
+            let handler = |request| responder.respond(request, Arc::clone(&app));
             Ok(edge::guard(&app, target, request, handler).await)
         })
     }
 }
 
-/// The same for what is not in the table.
+/// Runs [`edge::guard`] around pages, health checks and unknown paths.
 async fn guard_other(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).into();
     let target = Target { route, operation: None, parameters: Vec::new() };

@@ -12,6 +12,7 @@ use axum::response::IntoResponse;
 use percent_encoding::percent_decode_str;
 use switchboard_types::CompactString;
 
+use super::http::edge::Target;
 use super::http::error::{ApiError, unknown_method};
 use super::http::parameters::{Accepted, Routed};
 use super::operations::{self, EARLIER_PREFIX, HandlerFuture, Operation, PREFIX, State};
@@ -32,15 +33,12 @@ struct Path {
     allow: HeaderValue,
 }
 
-/// What a request's path leads to.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// With its prefix, as it is logged.
-    pub route: &'static str,
-    /// None if the path has no operation with this method.
-    pub operation: Option<Routed>,
-    /// The parameters of the path, decoded, in their order. One that is not UTF-8 becomes a text that matches nothing.
-    pub parameters: Vec<CompactString>,
+/// What responds to a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Responder {
+    /// None if the path has no operation with the request's method.
+    operation: Option<Routed>,
+    /// The methods of the path.
     allow: &'static HeaderValue,
 }
 
@@ -81,25 +79,32 @@ fn paths() -> matchit::Router<Path> {
     paths
 }
 
-/// What a request's path leads to; none if it is not in the table. HEAD uses the operation of GET.
-pub(super) fn find(request: &Request) -> Option<Found> {
+/// Makes the table that requests are found in, which the first request would wait for.
+pub(super) fn prepare() {
+    LazyLock::force(&PATHS);
+}
+
+/// Where a request's path leads; none if it is not in the table. HEAD uses the operation of GET. A parameter that is not
+/// UTF-8 becomes a text that matches nothing.
+pub(super) fn find(request: &Request) -> Option<(Target, Responder)> {
     let found = PATHS.at(request.uri().path()).ok()?;
     let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
     let decoded = |(_, value): (&str, &str)| match percent_decode_str(value).decode_utf8() {
         Ok(text) => CompactString::from(text),
         Err(_) => CompactString::const_new("\u{fffd}"),
     };
-    Some(Found {
-        route: found.value.route,
-        operation: found.value.operations.iter().find(|routed| routed.operation.method == method).copied(),
+    let operation = found.value.operations.iter().find(|routed| routed.operation.method == method).copied();
+    let target = Target {
+        route: CompactString::const_new(found.value.route),
+        operation,
         parameters: found.params.iter().map(decoded).collect(),
-        allow: &found.value.allow,
-    })
+    };
+    Some((target, Responder { operation, allow: &found.value.allow }))
 }
 
-impl Found {
+impl Responder {
     /// Responds to a request that may be made. An operation that is not built responds with 501.
-    pub(super) fn respond(&self, request: Request, app: Arc<App>) -> HandlerFuture {
+    pub(super) fn respond(self, request: Request, app: Arc<App>) -> HandlerFuture {
         let Some(routed) = self.operation else {
             let allow = self.allow.clone();
             return Box::pin(async { ([(header::ALLOW, allow)], unknown_method().await).into_response() });
@@ -143,26 +148,29 @@ mod tests {
             for prefix in [PREFIX, EARLIER_PREFIX] {
                 let route = format!("{prefix}{}", operation.path);
                 let path = route.replace('{', "a%2F").replace('}', "%c3%bc");
-                let found = find(&request(operation.method, &path)).unwrap();
-                assert_eq!((found.route, found.operation.unwrap().operation.id()), (route.as_str(), operation.id()));
+                let (target, _) = find(&request(operation.method, &path)).unwrap();
+                assert_eq!(
+                    (target.route.as_str(), target.operation.unwrap().operation.id()),
+                    (&*route, operation.id())
+                );
                 let expected: Vec<String> = route
                     .split('/')
                     .filter_map(|part| part.strip_prefix('{'))
                     .map(|name| format!("a/{}", name.replace('}', "ü")))
                     .collect();
-                assert_eq!(found.parameters, expected);
+                assert_eq!(target.parameters, expected);
             }
         }
     }
 
     #[test]
     fn head_is_get_and_other_methods_are_named() {
-        let found = find(&request("HEAD", "/api/v3.1/connected_accounts/ca_1")).unwrap();
-        assert_eq!(found.operation.unwrap().operation.method, "GET");
-        let found = find(&request("PUT", "/api/v3/connected_accounts/%ff")).unwrap();
-        assert!(found.operation.is_none());
+        let (target, _) = find(&request("HEAD", "/api/v3.1/connected_accounts/ca_1")).unwrap();
+        assert_eq!(target.operation.unwrap().operation.method, "GET");
+        let (target, responder) = find(&request("PUT", "/api/v3/connected_accounts/%ff")).unwrap();
+        assert!(target.operation.is_none());
         assert_eq!(
-            (found.allow.to_str().unwrap(), found.parameters[0].as_str()),
+            (responder.allow.to_str().unwrap(), target.parameters[0].as_str()),
             ("GET,HEAD,PATCH,DELETE", "\u{fffd}")
         );
         for path in ["/api/v3.1", "/api/v3.1/", "/api/v3.1/toolkits/auth/callback/x", "/api/v3.2/toolkits", "/livez"] {

@@ -20,8 +20,8 @@ use crate::api::http::path::Id;
 use crate::api::http::query::Query;
 use crate::app::App;
 use crate::app::connect::{Ending, Finished, Offer, SchemeChosen, Started, Visit, attempt_cookie_name};
-use crate::app::model::params::AccountParams;
 use crate::error::Result;
+use switchboard_types::AccountParams;
 
 /// Maximum size of a form.
 const MAX_FORM: usize = 64 * 1_024;
@@ -111,7 +111,7 @@ pub async fn submit(
     if !is_own_form(&headers, &app.core.settings.public_url) {
         return ending_page(&app, Ending::CrossSite, Some(&id.0));
     }
-    match try_submit(&app, &id, &token, &headers, body).await {
+    match Box::pin(try_submit(&app, &id, &token, &headers, body)).await {
         Ok(response) => response,
         Err(error) => error_page(&app, &error, &id.0),
     }

@@ -41,7 +41,8 @@ pub(super) struct Acceptor<S> {
     pub service: S,
 }
 
-/// What responds to the requests of a listener. It is cloned for each connection and request.
+/// What responds to the requests of a listener. It is cloned for each connection and request, and must always be
+/// ready: `poll_ready` is not called.
 pub trait HttpService:
     Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
 {
@@ -89,7 +90,6 @@ impl<S: HttpService> Acceptor<S> {
             if only_health {
                 request.extensions_mut().insert(OnlyHealth);
             }
-            // It is always ready: without a network, there is nothing to wait for.
             responder.clone().call(request.map(Body::new))
         });
         let connection = http1::Builder::new()

@@ -11,7 +11,6 @@ use switchboard::app::base::catalog::CurrentCatalog;
 use switchboard::app::base::core::Core;
 use switchboard::app::base::threads::Threads;
 use switchboard::app::credential::Credentials;
-use switchboard::app::model::params::AccountParams;
 use switchboard::app::project::Projects;
 use switchboard::app::project::keys::Keys;
 use switchboard::app::provider::Providers;
@@ -26,7 +25,7 @@ use switchboard_catalog::{Catalog, Folders, PlainHttp};
 use switchboard_egress::{Egress, EgressConfig};
 use switchboard_store::Store;
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
-use switchboard_types::Scheme;
+use switchboard_types::{AccountParams, Scheme};
 use switchboard_vault::{KeyRing, Secret, Secrets, SystemEntropy};
 
 use crate::support::clock::ManualClock;
@@ -87,7 +86,7 @@ fn account(clock: &ManualClock, credentials: &Credentials) -> AccountRow {
         word_id: "github_red-castle-7k2m".to_owned(),
         account_type: AccountType::Private,
         acl: None,
-        params: AccountParams::default().to_text(),
+        params: Box::default(),
         credential_sealed: None,
         credential_version: switchboard_types::CredentialVersion(1),
         expires_at: Some(now + Duration::from_hours(1)),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use switchboard_types::{AccountId, AuthConfigId, LinkId, ProjectId, Timestamp};
+use switchboard_types::{AccountId, AccountParams, AuthConfigId, LinkId, ProjectId, Timestamp};
 
 use crate::{ReadError, Refusal, Row, Statement, Store};
 
@@ -39,7 +39,7 @@ pub struct AttemptRow {
     /// When to poll the provider next, and the interval; `None` for a flow with a callback.
     pub poll: Option<Poll>,
     /// JSON: what the visitor entered and the requested scopes; `None` for the account's own.
-    pub params: Option<String>,
+    pub params: Option<AccountParams>,
 }
 
 /// A polling schedule.
@@ -154,7 +154,7 @@ fn read(row: &Row<'_>) -> Result<AttemptRow, ReadError> {
         expires_at: row.timestamp(11)?,
         consumed_at: row.opt_timestamp(12)?,
         poll: row.opt_timestamp(13)?.zip(row.opt_duration(14)?).map(|(at, interval)| Poll { at, interval }),
-        params: row.opt_text(15)?,
+        params: row.opt_account_params(15)?,
     })
 }
 

@@ -17,7 +17,7 @@ pub use conditional::{
 pub use counts::RevocationCounts;
 use counts::read_counts;
 
-use switchboard_types::{AccountId, AuthConfigId, ProjectId, Scheme, Timestamp};
+use switchboard_types::{AccountId, AccountParams, AuthConfigId, ProjectId, Scheme, Timestamp};
 
 use crate::jobs::{self, JobKind, NewJob};
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value};
@@ -89,7 +89,7 @@ pub struct RevocationRow {
     /// Whether the client is the operator's.
     pub is_managed: bool,
     /// JSON: parameters of the account.
-    pub params: String,
+    pub params: AccountParams,
     /// State.
     pub state: RevocationState,
     /// JSON list of the tokens revoked so far.
@@ -235,7 +235,7 @@ fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
         auth_config_id: row.id(5)?,
         scheme: row.scheme(16)?,
         is_managed: row.flag(6)?,
-        params: row.text(8)?,
+        params: row.account_params(8)?,
         state,
         tokens: row.text(10)?,
         detail: row.opt_text(11)?,

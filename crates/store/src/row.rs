@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use rusqlite::types::FromSql;
-use switchboard_types::{Reason, Scheme, Timestamp};
+use switchboard_types::{AccountParams, Reason, Scheme, Timestamp};
 
 use crate::{ReadError, Value};
 
@@ -93,6 +93,20 @@ impl<'a> Row<'a> {
         let stored = self.opt_text(column)?;
         // A text without a known code is shown as it is: it must not make its account unreadable.
         Ok(stored.map(|stored| Reason::parse(&stored).unwrap_or_else(|| Reason::from_sentence(&stored))))
+    }
+
+    /// Column with the parameters of an account, as JSON.
+    pub fn account_params(&self, column: usize) -> Result<AccountParams, ReadError> {
+        let parsed = self.opt_account_params(column)?;
+        parsed.ok_or_else(|| self.inconsistent(Some(column), "no parameters"))
+    }
+
+    /// The same for a column that may be NULL.
+    pub fn opt_account_params(&self, column: usize) -> Result<Option<AccountParams>, ReadError> {
+        let text = self.opt_text(column)?;
+        let wrong = || self.inconsistent(Some(column), "not the parameters of an account");
+        let parse = |text: String| AccountParams::parse(&text).ok_or_else(wrong);
+        text.map(parse).transpose()
     }
 
     /// Integer column.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use switchboard_types::{
-    AccountId, AuthConfigId, CompactString, CredentialVersion, Fence, LinkId, ProjectId, Reason, Scheme, SessionId,
-    Timestamp,
+    AccountId, AccountParams, AuthConfigId, CompactString, CredentialVersion, Fence, LinkId, ProjectId, Reason, Scheme,
+    SessionId, Timestamp,
 };
 
 use crate::Refusal;
@@ -110,6 +110,19 @@ impl From<CredentialVersion> for Value {
 impl From<Scheme> for Value {
     fn from(scheme: Scheme) -> Self {
         Self::Text(CompactString::const_new(scheme.as_str()))
+    }
+}
+
+/// As JSON.
+impl From<&AccountParams> for Value {
+    fn from(params: &AccountParams) -> Self {
+        Self::Text(params.to_text().into())
+    }
+}
+
+impl From<AccountParams> for Value {
+    fn from(params: AccountParams) -> Self {
+        (&params).into()
     }
 }
 

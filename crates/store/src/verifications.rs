@@ -1,6 +1,6 @@
 //! Connections that wait until the developer confirms the user (R05, contract section 3.8).
 
-use switchboard_types::{AccountId, LinkId, ProjectId, Timestamp};
+use switchboard_types::{AccountId, AccountParams, LinkId, ProjectId, Timestamp};
 
 use crate::{ReadError, Refusal, Row, Statement, Store};
 
@@ -24,7 +24,7 @@ pub struct VerificationRow {
     /// Sealed; `None` once it was used.
     pub parked_sealed: Option<Vec<u8>>,
     /// JSON of the account's parameters.
-    pub params: String,
+    pub params: Box<AccountParams>,
     /// Redirect URI of the attempt; only with a code.
     pub redirect_uri: Option<String>,
     /// Creation.
@@ -84,7 +84,7 @@ pub fn insert(row: &VerificationRow) -> Statement {
             row.token_hash.clone().into(),
             row.kind.as_str().into(),
             row.parked_sealed.clone().into(),
-            (&row.params).into(),
+            (&*row.params).into(),
             row.redirect_uri.clone().into(),
             row.created_at.into(),
             row.expires_at.into(),
@@ -141,7 +141,7 @@ fn read(row: &Row<'_>) -> Result<VerificationRow, ReadError> {
         token_hash: row.blob(5)?,
         kind: row.word(6, ParkedKind::parse)?,
         parked_sealed: row.opt_blob(7)?,
-        params: row.text(8)?,
+        params: Box::new(row.account_params(8)?),
         redirect_uri: row.opt_text(9)?,
         created_at: row.timestamp(10)?,
         expires_at: row.timestamp(11)?,

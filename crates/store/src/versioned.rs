@@ -13,7 +13,7 @@ use crate::{Generation, Store, Topic};
 /// Maximum number of entries. A cache that is full is cleared.
 const CAPACITY: usize = 4_096;
 
-/// A cache of rows of one topic.
+/// A cache of what depends on the rows of one topic.
 ///
 /// Entries also have a short lifetime: a change that is made to the database by other means than a [`Store`], such as
 /// a restored copy, is seen at its end.

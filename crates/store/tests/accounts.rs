@@ -5,7 +5,7 @@ use switchboard_store::accounts::{self, AccountRow, AccountStatus, AccountType, 
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::projects::{self, Project};
 use switchboard_store::{Refusal, Statement, Store, Unit, WriteError};
-use switchboard_types::{AccountId, AuthConfigId, Fence, ProjectId, ReasonCode, Scheme, Timestamp};
+use switchboard_types::{AccountId, AccountParams, AuthConfigId, Fence, ProjectId, ReasonCode, Scheme, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(10);
 const LATER: Timestamp = Timestamp::from_millis(20);
@@ -60,7 +60,7 @@ impl World {
             word_id: "word",
             account_type: AccountType::Private,
             acl: None,
-            params: "{}",
+            params: &AccountParams::default(),
             link_id: None,
             now: NOW,
         };
@@ -93,7 +93,7 @@ impl World {
 fn activation() -> Activation {
     Activation {
         credential: Some(b"sealed".to_vec()),
-        params: "{}".to_owned(),
+        params: AccountParams::default(),
         identity: None,
         expires_at: None,
         refresh_due_at: None,
@@ -114,7 +114,7 @@ async fn a_change_of_state_is_refused_in_other_states_than_those_it_begins_from(
 
         let read = async || world.in_state(status).await;
         read().await;
-        let found = world.after(accounts::initiate(project, id, "{}", LATER)).await;
+        let found = world.after(accounts::initiate(project, id, &AccountParams::default(), LATER)).await;
         assert_eq!(found, is_connecting.then_some(Initiated), "initiate {status:?}");
         read().await;
         let found = world.after(accounts::activate(project, id, activation())).await;

@@ -7,7 +7,7 @@ use std::path::Path;
 use switchboard_store::jobs::{self, JobCounts, JobKind, JobLease, JobRow, NewJob};
 use switchboard_store::revocations::{self, FinishedRevocation, RevocationOutcome, RevocationRow, RevocationState};
 use switchboard_store::{Refusal, Statement, Store, Unit, WriteError, meta};
-use switchboard_types::{Scheme, Timestamp};
+use switchboard_types::{AccountParams, Scheme, Timestamp};
 
 const KIND: JobKind = JobKind::Revocation;
 
@@ -147,7 +147,7 @@ fn revocation(id: &str, next_try_at: i64, verification: Option<&str>) -> Revocat
         auth_config_id: "ac_1".into(),
         scheme: Scheme::OAuth2,
         is_managed: false,
-        params: "{}".to_owned(),
+        params: AccountParams::default(),
         state: RevocationState::Pending { material: b"sealed".to_vec(), next_try_at: at(next_try_at) },
         tokens: "[]".to_owned(),
         detail: None,

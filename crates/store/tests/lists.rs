@@ -12,7 +12,7 @@ use switchboard_store::accounts::{
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
 use switchboard_store::projects::{self, Project};
 use switchboard_store::{ListPage, PageQuery, PageStart, Position, Store, Unit};
-use switchboard_types::{ProjectId, ReasonCode, Scheme, Timestamp};
+use switchboard_types::{AccountParams, ProjectId, ReasonCode, Scheme, Timestamp};
 
 const PROJECT: &str = "pr_1";
 const CONFIGS: [(&str, &str); 3] = [("ac_1", "up"), ("ac_2", "up"), ("ac_3", "down")];
@@ -88,7 +88,7 @@ fn account(number: usize, project: &ProjectId) -> Unit {
         word_id: "word",
         account_type,
         acl: None,
-        params: "{}",
+        params: &AccountParams::default(),
         link_id: None,
         now: at(time),
     });
@@ -97,7 +97,7 @@ fn account(number: usize, project: &ProjectId) -> Unit {
         0 => {
             let activation = Activation {
                 credential: Some(b"sealed".to_vec()),
-                params: "{}".to_owned(),
+                params: AccountParams::default(),
                 identity: None,
                 expires_at: None,
                 refresh_due_at: None,

@@ -1,6 +1,7 @@
 //! Types that rows, toolkits and services share. They are here, and not in the store, because the toolkit
 //! catalog and the services need them without a database.
 
+mod account_params;
 mod audit_action;
 mod ids;
 mod link_outcome;
@@ -11,6 +12,7 @@ mod words;
 
 pub use compact_str::{CompactString, format_compact};
 
+pub use account_params::{AccountIdentity, AccountParams, missing_scopes};
 pub use audit_action::{AuditAction, AuditOutcome, AuditResult};
 pub use ids::{AccountId, AuthConfigId, CredentialVersion, Fence, LinkId, ProjectId, SessionId};
 pub use link_outcome::LinkOutcome;

@@ -26,7 +26,7 @@ pub fn base62(entropy: &dyn Entropy, length: usize) -> String {
     text
 }
 
-/// Appends as many characters to a text.
+/// Appends `length` such characters to a text.
 pub fn push_base62(text: &mut impl Extend<char>, entropy: &dyn Entropy, length: usize) {
     let mut left = length;
     let mut buffer = [0_u8; 64];

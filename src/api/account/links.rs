@@ -24,7 +24,6 @@ use crate::app::link::Link;
 use crate::app::link::direct::DirectLink;
 use crate::app::link::import::Connection;
 use crate::app::model::expected_identity::ExpectedIdentity;
-use crate::app::model::params::AccountParams;
 use crate::error::{Error, Result};
 use crate::time::iso;
 
@@ -198,8 +197,8 @@ pub async fn create(
 
 async fn create_view(app: &App, project: &ProjectId, made: Connection) -> Result<CreateResponse> {
     let account = app.accounts.get(project, &made.account_id).await?;
-    let params = AccountParams::parse(&account.row.params)?;
-    let mut val = state_val(&account, &params, &app.core.settings.public_url);
+    let params = &account.row.params;
+    let mut val = state_val(&account, params, &app.core.settings.public_url);
     if let Some(url) = &made.redirect_url {
         val.fields.insert("redirectUrl".to_owned(), url.as_str().into());
     }

@@ -10,8 +10,8 @@ use switchboard_vault::Secrets;
 
 use super::view::AccountVal;
 use crate::app::account::AccountView;
-use crate::app::model::params::AccountParams;
 use crate::time::iso;
+use switchboard_types::AccountParams;
 
 /// Shown in responses instead of a secret.
 pub const REDACTED: &str = "REDACTED";

@@ -11,9 +11,9 @@ use super::state_view::state_val;
 use crate::api::session::links::{AccountTypeView, experimental_view};
 use crate::app::account::{AccountView, Lifetime};
 use crate::app::model::access_list::Acl;
-use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::error::{Error, Result};
 use crate::time::iso;
+use switchboard_types::{AccountIdentity, AccountParams};
 
 /// A connected account in a list.
 #[derive(Serialize, JsonSchema)]
@@ -166,8 +166,8 @@ impl AccountItem {
     /// The account as shown in lists.
     pub fn new(account: &AccountView, public_url: &str) -> Result<Self> {
         let row = &account.row;
-        let params = AccountParams::parse(&row.params)?;
-        let val = state_val(account, &params, public_url);
+        let params = &row.params;
+        let val = state_val(account, params, public_url);
         let config = account.auth_config.as_ref();
         Ok(Self {
             id: row.id.to_string(),
@@ -191,7 +191,7 @@ impl AccountItem {
             data: val,
             is_disabled: account.status() == AccountStatus::Inactive,
             identity: params.identity.clone(),
-            scopes: scopes(&params),
+            scopes: scopes(params),
             lifetime: lifetime(&account.lifetime),
         })
     }
@@ -200,12 +200,12 @@ impl AccountItem {
 impl AccountResponse {
     /// The account as shown on its own.
     pub fn new(account: &AccountView, public_url: &str) -> Result<Self> {
-        let params = AccountParams::parse(&account.row.params)?;
+        let params = &account.row.params;
         Ok(Self {
             item: AccountItem::new(account, public_url)?,
             params: BTreeMap::new(),
-            requested_scopes: params.requested_scopes,
-            requested_user_scopes: params.requested_user_scopes,
+            requested_scopes: params.requested_scopes.clone(),
+            requested_user_scopes: params.requested_user_scopes.clone(),
         })
     }
 }

@@ -16,6 +16,7 @@ use switchboard_auth::UniqueKeys;
 use super::edge::RequestInfo;
 use super::error::ApiError;
 use super::strict;
+use crate::api::operations::{EARLIER_PREFIX, PREFIX};
 use crate::app::base::idempotency::IdempotencyKey;
 use crate::error::{Code, Error, Result};
 
@@ -57,12 +58,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         let idempotency = match (key, parts.extensions.get::<RequestInfo>().and_then(|info| info.caller.as_ref())) {
             (Some(key), Some(caller)) => {
                 let key = key.to_str().unwrap_or_default();
-                Some(IdempotencyKey::new(&caller.project_id, key, parts.method.as_str(), parts.uri.path(), &bytes)?)
+                let path = without_prefix(parts.uri.path());
+                Some(IdempotencyKey::new(&caller.project_id, key, parts.method.as_str(), path, &bytes)?)
             }
             _ => None,
         };
         Ok(Self { value: parse(&bytes)?, idempotency, bytes })
     }
+}
+
+/// The path of an operation: a request is the same under both prefixes.
+fn without_prefix(path: &str) -> &str {
+    let below = |prefix| path.strip_prefix(prefix).filter(|rest| rest.starts_with('/'));
+    [PREFIX, EARLIER_PREFIX].into_iter().find_map(below).unwrap_or(path)
 }
 
 /// A JSON body that may be omitted: no bytes are the default.

@@ -36,7 +36,7 @@ static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestId(pub CompactString);
 
 /// Where a request leads.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(in crate::api) struct Target {
     /// The path's pattern, for log and metrics.
     pub route: CompactString,
@@ -47,7 +47,7 @@ pub(in crate::api) struct Target {
 }
 
 /// What is known of a request; in its extensions.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(in crate::api) struct RequestInfo {
     /// Our own id.
     pub id: CompactString,
@@ -258,3 +258,6 @@ impl Line<'_> {
         }
     }
 }
+
+// A parameter of a path may be a link token.
+crate::redacted_debug!(Target, RequestInfo);

@@ -15,9 +15,8 @@ use switchboard_vault::{Entropy, Secrets};
 
 use crate::app::Actor;
 use crate::app::base::core::Core;
-use crate::app::base::errors::{account_not_found, readable};
+use crate::app::base::errors::account_not_found;
 use crate::app::credential::Credentials;
-use crate::app::model::params::AccountParams;
 use crate::app::project::Projects;
 use crate::app::revocation::Revocations;
 use crate::error::Result;
@@ -53,8 +52,8 @@ pub struct Lifetime {
     pub idle_expiry: Option<Timestamp>,
 }
 
-/// How long a response is remembered. A change by a server or command of ours is seen at once; only one that is made to
-/// the database by other means, and one of a toolkit file, waits for this.
+/// How long a response is remembered. A change by a server or command of ours is seen at once. One that is made to the
+/// database by other means, or to a toolkit file, is seen after this.
 const SHOWN_LIFETIME: Duration = Duration::from_secs(1);
 /// Maximum size of a response that is remembered, in bytes.
 const MAX_SHOWN: usize = 16 * 1024;
@@ -148,7 +147,7 @@ impl Accounts {
         let row = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
         let mask = self.projects.settings(project).await?.mask_secret_keys_in_connected_account;
         let config = self.core.store.auth_config(project, &row.auth_config_id).await?;
-        self.account_view(row, config, mask)
+        Ok(self.account_view(row, config, mask))
     }
 
     /// One page of accounts, rendered by `render`. A row that cannot be read is logged and left out. Decrypting
@@ -167,10 +166,10 @@ impl Accounts {
             let ListPage { rows, next, total } = page;
             let configs: HashMap<&str, &AuthConfigRow> = configs.iter().map(|row| (row.id.as_str(), row)).collect();
             let view = |row: AccountRow| {
-                let (id, config) = (row.id.clone(), configs.get(row.auth_config_id.as_str()).copied().cloned());
-                readable(&id, accounts.account_view(row, config, mask))
+                let config = configs.get(row.auth_config_id.as_str()).copied().cloned();
+                accounts.account_view(row, config, mask)
             };
-            let rows = rows.into_iter().filter_map(view).collect();
+            let rows = rows.into_iter().map(view).collect();
             render(ListPage { rows, next, total })
         });
         Ok(rendered.await?)
@@ -196,29 +195,29 @@ impl Accounts {
         }
     }
 
-    fn account_view(&self, row: AccountRow, auth_config: Option<AuthConfigRow>, mask: bool) -> Result<AccountView> {
+    fn account_view(&self, row: AccountRow, auth_config: Option<AuthConfigRow>, mask: bool) -> AccountView {
         // One damaged row must not hide the others. Using that account fails with its own error (R70).
         let secrets = self.credentials.open_credential(&row).unwrap_or_else(|error| {
             tracing::error!(account.id = %row.id, cause = error.causes(), "a stored credential cannot be read");
             Secrets::new()
         });
-        let lifetime = self.lifetime(&row, &secrets)?;
+        let lifetime = self.lifetime(&row, &secrets);
         let client_id = auth_config.as_ref().filter(|_| matches!(row.scheme, Scheme::DcrOAuth | Scheme::CimdOAuth));
         // None before the first connection, because the client is not registered yet.
         let client_id =
             client_id.and_then(|config| self.credentials.oauth_client(config).ok()).map(|client| client.client_id);
-        Ok(AccountView { row, auth_config, secrets, client_id, mask, lifetime })
+        AccountView { row, auth_config, secrets, client_id, mask, lifetime }
     }
 
-    fn lifetime(&self, row: &AccountRow, secrets: &Secrets) -> Result<Lifetime> {
+    fn lifetime(&self, row: &AccountRow, secrets: &Secrets) -> Lifetime {
         if !matches!(row.status, AccountStatus::Active | AccountStatus::Inactive) {
-            return Ok(Lifetime::default());
+            return Lifetime::default();
         }
         let toolkit = self.core.toolkit(&row.toolkit);
         let oauth = toolkit.as_ref().and_then(|toolkit| toolkit.oauth(row.scheme));
         let refreshes = oauth.filter(|_| secrets.get("refresh_token").is_some());
         let after = |from: Option<Timestamp>, seconds: Option<u64>| Some(from? + Duration::from_secs(seconds?));
-        let params = AccountParams::parse(&row.params)?;
+        let params = &row.params;
         let mut hard_expiry = after(params.consented_at, refreshes.and_then(|oauth| oauth.refresh_token_lifetime));
         let mut idle_expiry = after(row.issued_at, refreshes.and_then(|oauth| oauth.refresh_token_idle));
         if let (Some(oauth), Some(stated)) = (refreshes, params.refresh_expires_at) {
@@ -226,12 +225,12 @@ impl Accounts {
             let end = if oauth.refresh == Refresh::Rotating { &mut idle_expiry } else { &mut hard_expiry };
             *end = Some(end.map_or(stated, |known| known.min(stated)));
         }
-        Ok(Lifetime {
+        Lifetime {
             access_token_expires_at: row.expires_at,
             refresh_due_at: row.refresh_due_at,
             hard_expiry,
             idle_expiry,
-        })
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use switchboard_catalog::Toolkit;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::audit::{self, AuditEvent};
 use switchboard_store::{Statement, Store, Unit, meta};
-use switchboard_types::{AuditAction, AuditResult, CompactString, ProjectId, Timestamp};
+use switchboard_types::{AccountParams, AuditAction, AuditResult, CompactString, ProjectId, Timestamp};
 use switchboard_vault::Entropy;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,7 +20,7 @@ use super::account_locks::AccountLocks;
 use super::catalog::CurrentCatalog;
 use super::settings::Settings;
 use super::threads::Threads;
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::error::Result;
 use crate::id::Kind;
 use crate::metrics::Metrics;
@@ -103,10 +103,9 @@ impl Core {
     }
 
     /// An account's parameters, including the values that its current toolkit file derives.
-    pub(in crate::app) fn params_of(&self, account: &AccountRow) -> Result<AccountParams> {
-        let params = AccountParams::parse(&account.params)?;
-        let Some(toolkit) = self.toolkit(&account.toolkit) else { return Ok(params) };
-        Ok(params.with_derived_values(&toolkit, account.scheme))
+    pub(in crate::app) fn params_of(&self, account: &AccountRow) -> AccountParams {
+        let Some(toolkit) = self.toolkit(&account.toolkit) else { return (*account.params).clone() };
+        with_derived_values(&account.params, &toolkit, account.scheme)
     }
 
     /// The statement that records `action` on `object`. `detail` is a JSON object and never contains a secret. An event

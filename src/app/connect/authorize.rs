@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use switchboard_auth::{AuthorizationRequest, PkcePair, dpop_thumbprint, new_dpop_key};
 use switchboard_catalog::{Pkce, Scheme};
-use switchboard_types::AuditOutcome;
+use switchboard_types::{AccountParams, AuditOutcome};
 use switchboard_vault::{OneTimeToken, Secret};
 use url::Url;
 
@@ -17,7 +17,6 @@ use crate::app::base::errors::auth_config_not_found;
 use crate::app::connect::Connector;
 use crate::app::credential::client::IssuedTo;
 use crate::app::credential::secret_addresses::verifier_not_supported;
-use crate::app::model::params::AccountParams;
 use crate::app::provider::{Failure, build_failure};
 use crate::error::{Code, Error, Result};
 

@@ -307,7 +307,7 @@ impl Connector {
                 Err(_) => return Ok(unreadable()),
             },
         };
-        let mut params = self.core.params_of(&offer.account)?;
+        let mut params = self.core.params_of(&offer.account);
         for capture in &oauth.callback.capture {
             let found = callback_parameter(callback.raw.expose(), &capture.at).ok().flatten();
             match found.filter(|value| capture.check(value).is_ok()) {
@@ -320,7 +320,7 @@ impl Connector {
                 None => {}
             }
         }
-        offer.account.params = params.to_text();
+        *offer.account.params = params.stored();
         let has_captures = !oauth.callback.capture.is_empty();
         Ok(AuthorizationResponse { code: code.filter(|code| !code.is_empty()), refusal: None, has_captures })
     }

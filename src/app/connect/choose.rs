@@ -11,7 +11,7 @@ use switchboard_store::accounts::AccountRow;
 use switchboard_store::links::{self, LinkState};
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
 use switchboard_store::{Unit, WriteError, revocations};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Timestamp, format_compact};
+use switchboard_types::{AccountParams, AuditAction, AuditOutcome, LinkOutcome, Timestamp, format_compact};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::attempt::ExchangeWait;
@@ -20,7 +20,7 @@ use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
 use crate::app::Actor;
 use crate::app::connect::Connector;
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::app::provider::{ConnectOption, Selections, TokenCredential};
 use crate::error::{Error, Result};
 use crate::id::Kind;
@@ -114,7 +114,7 @@ impl Connector {
             token_hash: session.digest().to_vec(),
             kind: ParkedKind::Choice,
             parked_sealed: None,
-            params: pending.params.to_text(),
+            params: Box::new(pending.params.stored()),
             redirect_uri: None,
             created_at: now,
             expires_at,
@@ -122,7 +122,7 @@ impl Connector {
             attempt_id: offer.attempt_id.clone(),
             id: id.into(),
         };
-        row.parked_sealed = Some(self.credentials.seal_pending(&row, &offer.account, &parked)?);
+        row.parked_sealed = Some(self.credentials.seal_pending(&row, &offer.account, &parked));
         let detail = json!({ "question": waiting.title, "choices": waiting.options.len() });
         let mut unit = Unit::new()
             .with(links::is_open(&offer.link.id))
@@ -291,7 +291,7 @@ impl Connector {
         chosen.insert(waiting.title, id);
         let pending = PendingConnection {
             credential: TokenCredential { secrets, expires_at: waiting.expires_at },
-            params: AccountParams::parse(&row.params)?.with_derived_values(&offer.toolkit, offer.scheme),
+            params: with_derived_values(&row.params, &offer.toolkit, offer.scheme),
             chosen,
             verification_id: waiting.has_conditional_revocation.then(|| row.id.clone()),
         };

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use switchboard_store::{Unit, revocations};
-use switchboard_types::{AuditAction, AuditOutcome, Reason, ReasonCode};
+use switchboard_types::{AccountIdentity, AccountParams, AuditAction, AuditOutcome, Reason, ReasonCode};
 use switchboard_vault::Secrets;
 
 use super::choose::PendingConnection;
@@ -13,7 +13,6 @@ use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::connect::Connector;
 use crate::app::model::expected_identity::Expectation;
-use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::app::provider::{PostConnectOutcome, Selections, TokenCredential};
 use crate::error::Result;
 
@@ -86,7 +85,7 @@ impl Connector {
         if params.identity.is_none() {
             params.identity = self.providers.identify(&offer.toolkit, offer.scheme, &secrets, &params, None).await;
         }
-        let before = AccountParams::parse(&offer.account.params)?.identity.filter(|_| offer.is_reconnect());
+        let before = offer.account.params.identity.clone().filter(|_| offer.is_reconnect());
         let expectation = Expectation::parse(offer.link.expected.as_deref())?;
         if let Some(code) = expectation.mismatch(before.as_ref(), params.identity.as_ref()) {
             let identity = params.identity.as_ref();
@@ -153,8 +152,7 @@ impl Connector {
         let mut account = offer.account.clone();
         if let Some(identity) = identity {
             // The identity decides which other accounts share the grant.
-            let params = AccountParams::parse(&account.params)?;
-            account.params = AccountParams { identity: Some(identity.clone()), ..params }.to_text();
+            account.params.identity = Some(identity.clone());
         }
         self.revocations.revoke_unwanted(&account, &offer.config, secrets).await
     }
@@ -165,7 +163,7 @@ impl Connector {
         // The account itself may be connected with an unknown identity.
         let own = self.core.store.account(project, &offer.account.id).await?;
         if let Some(own) = own.filter(|own| own.credential_sealed.is_some())
-            && AccountParams::parse(&own.params)?.identity.is_none()
+            && own.params.identity.is_none()
         {
             return Ok(true);
         }

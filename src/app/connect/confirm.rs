@@ -12,7 +12,7 @@ use std::sync::Arc;
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
 use switchboard_store::{Refusal, Unit, WriteError, links};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode};
+use switchboard_types::{AccountId, AccountParams, AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
 
@@ -23,7 +23,7 @@ use super::{Ending, Finished};
 use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::connect::Connector;
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 
@@ -77,7 +77,7 @@ impl Connector {
         let unit = Unit::new().with(verifications::cancel_of_attempt(&offer.link.id, None, self.core.now())).with(
             self.core.audit(actor, AuditAction::LinkEnter, &offer.account.id, AuditOutcome::AwaitingConfirmation, None),
         );
-        self.store_pending(offer, ParkedKind::Credential, secrets, None, &params.to_text(), unit).await
+        self.store_pending(offer, ParkedKind::Credential, secrets, None, params, unit).await
     }
 
     async fn store_pending(
@@ -86,7 +86,7 @@ impl Connector {
         kind: ParkedKind,
         parked: &Secrets,
         redirect_uri: Option<String>,
-        params: &str,
+        params: &AccountParams,
         unit: Unit,
     ) -> Result<Finished> {
         let now = self.core.now();
@@ -101,7 +101,7 @@ impl Connector {
             token_hash: session.digest().to_vec(),
             kind,
             parked_sealed: None,
-            params: params.to_owned(),
+            params: Box::new(params.stored()),
             redirect_uri,
             created_at: now,
             expires_at: now + self.core.settings.link_ttl,
@@ -109,7 +109,7 @@ impl Connector {
             attempt_id: offer.attempt_id.clone(),
             id: id.into(),
         };
-        row.parked_sealed = Some(self.credentials.seal_pending(&row, &offer.account, parked)?);
+        row.parked_sealed = Some(self.credentials.seal_pending(&row, &offer.account, parked));
         let unit = Unit::new().with(links::is_open(&offer.link.id)).and(unit).with(verifications::insert(&row));
         match self.core.store.apply(unit).await {
             Ok(_) => {}
@@ -194,7 +194,7 @@ impl Connector {
             // Chosen by the user's browser, not by a developer.
             ParkedKind::Choice => return Err(Error::of(Code::AuthSessionNotFound, &[])),
             ParkedKind::Credential => {
-                let params = AccountParams::parse(&row.params)?.with_derived_values(&offer.toolkit, offer.scheme);
+                let params = with_derived_values(&row.params, &offer.toolkit, offer.scheme);
                 self.activate_entered(actor, offer, parked, params).await?
             }
             ParkedKind::Code => {

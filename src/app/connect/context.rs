@@ -9,9 +9,9 @@ use switchboard_store::attempts::AttemptRow;
 use super::callback::ParsedCallback;
 use super::visit::Offer;
 use crate::app::connect::Connector;
-use crate::app::model::params::AccountParams;
 use crate::app::provider::Provider;
 use crate::error::Result;
+use switchboard_types::AccountParams;
 
 /// A response on a path that several auth configs share, without a sign of its sender.
 const AMBIGUOUS: &str = "It came to the redirect URI that auth configs of several providers share, and does not say whom it \

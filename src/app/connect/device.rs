@@ -13,7 +13,9 @@ use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose, LinkRow, LinkState};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode, Timestamp, format_compact};
+use switchboard_types::{
+    AccountParams, AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode, Timestamp, format_compact,
+};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use tokio::sync::Semaphore;
 
@@ -23,7 +25,6 @@ use super::{Ending, Finished};
 use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::connect::Connector;
-use crate::app::model::params::AccountParams;
 use crate::app::provider::lease::PREPARATION;
 use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::app::provider::{FailedExchange, Failure, TokenCredential};

@@ -10,7 +10,9 @@ use switchboard_catalog::{RefreshToken, Scheme, Toolkit, template};
 use switchboard_store::accounts::{self, Activation};
 use switchboard_store::links::{self, LinkPurpose};
 use switchboard_store::{Statement, Unit, WriteError, revocations};
-use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode, Timestamp};
+use switchboard_types::{
+    AccountParams, AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode, Timestamp, missing_scopes,
+};
 use switchboard_vault::Secret;
 
 use super::complete::UnusedTokens;
@@ -21,7 +23,6 @@ use crate::app::audit::Facts;
 use crate::app::base::failpoint;
 use crate::app::connect::Connector;
 use crate::app::credential::client::IssuedTo;
-use crate::app::model::params::{AccountParams, missing_scopes};
 use crate::app::provider::{FailedExchange, Failure, Provider, TokenCredential, learned_by_exchange};
 use crate::app::refresh::renewal::Renewal;
 use crate::error::{Code, Error, Result};
@@ -238,7 +239,7 @@ impl Connector {
         let (project, account) = (&actor.project_id, &offer.account.id);
         let activation = Activation {
             credential: Some(self.credentials.seal_credential(&(&offer.account).into(), params, &credential.secrets)),
-            params: params.to_text(),
+            params: params.stored(),
             identity: params.identity.as_ref().map(|identity| identity.id.clone()),
             expires_at: credential.expires_at,
             refresh_due_at: self.first_due_at(&offer.toolkit, offer.scheme, &credential),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use switchboard_auth::TokenErrorKind;
 use switchboard_catalog::{Probe, Scheme};
 use switchboard_store::accounts::AccountStatus;
-use switchboard_types::{AuditOutcome, Reason, ReasonCode};
+use switchboard_types::{AccountParams, AuditOutcome, Reason, ReasonCode};
 use switchboard_vault::Secrets;
 
 use super::start::Started;
@@ -16,7 +16,7 @@ use super::{Ending, Finished};
 use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::connect::Connector;
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::app::provider::request::Verification;
 use crate::app::provider::{Failure, TokenCredential};
 use crate::error::{Code, Error, Result};
@@ -43,7 +43,7 @@ impl Connector {
         let connector = Arc::clone(self);
         // A second click cancels the browser's first request; its work is finished anyway.
         let task = self.core.tasks.spawn(async move {
-            let params = AccountParams::from_fields(entered.fields).with_derived_values(&offer.toolkit, offer.scheme);
+            let params = with_derived_values(&AccountParams::from_fields(entered.fields), &offer.toolkit, offer.scheme);
             if let Some(message) = connector.verify_entered_credential(&offer, &entered.secrets, &params).await {
                 let facts = Facts { detail: Some(message.clone()), ..Facts::default() };
                 connector.record_refusal(&actor, &offer.account.id, AuditOutcome::CredentialRefused, &facts).await;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose};
 use switchboard_store::{Unit, WriteError, accounts, revocations};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome, ReasonCode, format_compact};
+use switchboard_types::{AccountId, AccountParams, AuditAction, AuditOutcome, LinkOutcome, ReasonCode, format_compact};
 use switchboard_vault::{OneTimeToken, Secrets, digest};
 use url::Url;
 
@@ -22,7 +22,7 @@ use super::{Ending, Finished};
 use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::connect::Connector;
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::error::{Error, Result};
 use crate::id::Kind;
 
@@ -119,7 +119,7 @@ impl Connector {
         }
         // Each start may send requests to the provider before the user is known.
         self.limits.count_link_start(&offer.link.id)?;
-        let entered = AccountParams::from_fields(fields).with_derived_values(&offer.toolkit, offer.scheme);
+        let entered = with_derived_values(&AccountParams::from_fields(fields), &offer.toolkit, offer.scheme);
         let now = self.core.now();
         // A cookie that already exists is never reused (R15).
         let browser = OneTimeToken::new(&*self.core.entropy, "").text().to_owned();
@@ -157,17 +157,15 @@ impl Connector {
             requested_scopes: authorization.scopes,
             requested_user_scopes: authorization.user_scopes,
             // An account that was connected before keeps its identity.
-            identity: AccountParams::parse(&offer.account.params)?.identity,
+            identity: offer.account.params.identity.clone(),
             ..AccountParams::default()
         };
-        let params = params.to_text();
+        let params = params.stored();
         attempt.params = Some(params.clone());
         // On a reconnect, the account keeps its parameters until it has its new credential.
         let meanwhile = if offer.is_reconnect() { &offer.account.params } else { &params };
-        attempt.verifier_sealed = match &authorization.kept {
-            Some(kept) => Some(self.credentials.seal_verifier(&attempt, &offer.account, meanwhile, kept)?),
-            None => None,
-        };
+        let seal = |kept| self.credentials.seal_verifier(&attempt, &offer.account, meanwhile, kept);
+        attempt.verifier_sealed = authorization.kept.as_ref().map(seal);
         let unit = Unit::new()
             .with(links::start(&offer.link.id, now))
             .with(attempts::cancel_oldest(&offer.link.id, MAX_ATTEMPTS - 1, now))

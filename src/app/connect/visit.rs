@@ -9,14 +9,14 @@ use switchboard_store::accounts::{AccountRow, ConnectingAccount};
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
-use switchboard_types::{CredentialVersion, LinkId, LinkOutcome, Timestamp};
+use switchboard_types::{AccountParams, CredentialVersion, LinkId, LinkOutcome, Timestamp};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::{Ending, Finished};
 use crate::app::connect::Connector;
 use crate::app::credential::fields::{FormValues, read_fields};
 use crate::app::model::auth_config_settings::AuthConfigSettings;
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::app::project::ProjectSettings;
 use crate::error::Result;
 use crate::id::Kind;
@@ -97,7 +97,7 @@ impl Offer {
 
     /// The account's parameters, completed for requests.
     pub fn params(&self) -> Result<AccountParams> {
-        Ok(AccountParams::parse(&self.account.params)?.with_derived_values(&self.toolkit, self.scheme))
+        Ok(with_derived_values(&self.account.params, &self.toolkit, self.scheme))
     }
 
     /// Whether a secret is known that the visitor did not enter. Then all known fields are fixed: a
@@ -109,7 +109,7 @@ impl Offer {
     /// Continues with the fields that an attempt started with; other attempts may have different ones.
     pub(super) fn resume_attempt(&mut self, attempt: &AttemptRow) {
         if let Some(params) = attempt.params.as_ref().filter(|_| !self.is_reconnect()) {
-            self.account.params.clone_from(params);
+            (*self.account.params).clone_from(params);
         }
         self.attempt_id = Some(attempt.id.clone());
     }
@@ -245,9 +245,9 @@ impl Connector {
         // since.
         let fixed = if has_given_secret { toolkit.address_fields(scheme) } else { Vec::new() };
         let was_connected = account.credential_version > CredentialVersion::default();
-        for (name, value) in AccountParams::parse(&account.params)?.fields.into_iter().filter(|_| was_connected) {
-            if known.get(&name).is_none() && !fixed.iter().any(|field| field.name == name) {
-                known.insert(&name, Secret::new(value));
+        for (name, value) in account.params.fields.iter().filter(|_| was_connected) {
+            if known.get(name).is_none() && !fixed.iter().any(|field| field.name == *name) {
+                known.insert(name, Secret::from(value.as_str()));
             }
         }
         for (name, value) in shared.iter() {
@@ -270,7 +270,7 @@ impl Connector {
     ) -> Result<Secrets> {
         let mut shared = self.credentials.open_shared(config)?;
         if link.purpose == LinkPurpose::Reconnect && scheme.is_redirect() {
-            let mut params = AccountParams::parse(&account.params)?;
+            let mut params = account.params.clone();
             for field in toolkit.client_fields(scheme) {
                 if let Some(value) = shared.get(&field.name) {
                     params.fields.insert(field.name.clone(), value.to_owned());
@@ -279,7 +279,7 @@ impl Connector {
             for (name, value) in &params.fields {
                 shared.insert(name, Secret::from(value.as_str()));
             }
-            account.params = params.to_text();
+            account.params = params;
         }
         Ok(shared)
     }

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{AccountRow, AccountType};
 use switchboard_store::attempts::AttemptRow;
@@ -15,12 +14,11 @@ use switchboard_store::links::LinkRow;
 use switchboard_store::revocations::RevocationRow;
 use switchboard_store::unread_answers::UnreadAnswerRow;
 use switchboard_store::verifications::VerificationRow;
-use switchboard_types::{AccountId, AuthConfigId, LinkId, ProjectId};
+use switchboard_types::{AccountId, AccountParams, AuthConfigId, LinkId, ProjectId};
 use switchboard_vault::{SealContext, Secret, Secrets};
 use zeroize::Zeroizing;
 
 use crate::app::credential::Credentials;
-use crate::app::model::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
 /// The owner of a secret.
@@ -68,21 +66,6 @@ impl Owner<'_> {
     }
 }
 
-/// The parameters of an account that decide where its secret may be sent. Independent of the toolkit file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::app) struct Destination {
-    fields: BTreeMap<String, String>,
-    captured: BTreeMap<String, String>,
-}
-
-impl Destination {
-    /// Parses stored parameters.
-    pub(in crate::app) fn parse(params: &str) -> Result<Self> {
-        serde_json::from_str(params).map_err(Error::internal)
-    }
-}
-
 fn bound_to_values(mut context: SealContext, kind: &str, values: &BTreeMap<String, String>) -> SealContext {
     for (name, value) in values {
         context = context.with(kind, name).with("value", value);
@@ -90,25 +73,14 @@ fn bound_to_values(mut context: SealContext, kind: &str, values: &BTreeMap<Strin
     context
 }
 
-fn bound_to_destination(
-    context: SealContext,
-    fields: &BTreeMap<String, String>,
-    captured: &BTreeMap<String, String>,
-) -> SealContext {
-    bound_to_values(bound_to_values(context, "field", fields), "captured", captured)
+/// Bound to the parameters that decide where the secret may be sent.
+fn bound_to_destination(context: SealContext, params: &AccountParams) -> SealContext {
+    bound_to_values(bound_to_values(context, "field", &params.fields), "captured", &params.captured)
 }
 
 /// Seal context of an account's credential.
-pub(in crate::app) fn credential_context(owner: &Owner<'_>, destination: &Destination) -> SealContext {
-    credential_context_for(owner, &destination.fields, &destination.captured)
-}
-
-fn credential_context_for(
-    owner: &Owner<'_>,
-    fields: &BTreeMap<String, String>,
-    captured: &BTreeMap<String, String>,
-) -> SealContext {
-    bound_to_destination(owner.context("connected_accounts", owner.account_id, "credential_sealed"), fields, captured)
+pub(in crate::app) fn credential_context(owner: &Owner<'_>, params: &AccountParams) -> SealContext {
+    bound_to_destination(owner.context("connected_accounts", owner.account_id, "credential_sealed"), params)
 }
 
 /// Seal context of an auth config's client. It includes the sealed shared fields, so that a host among them
@@ -133,24 +105,23 @@ pub(in crate::app) fn prefill_context(owner: &Owner<'_>, link: &LinkId) -> SealC
 }
 
 /// Seal context of an attempt's secret. `params` are the account's.
-pub(in crate::app) fn verifier_context(owner: &Owner<'_>, attempt: &AttemptRow, params: &str) -> Result<SealContext> {
+pub(in crate::app) fn verifier_context(owner: &Owner<'_>, attempt: &AttemptRow, params: &AccountParams) -> SealContext {
     let context = owner
         .context("attempts", &attempt.id, "verifier_sealed")
         .with("link", &attempt.link_id)
         .with("redirect_uri", &attempt.redirect_uri);
     // Values captured from the callback are not known yet.
-    Ok(bound_to_values(context, "field", &Destination::parse(params)?.fields))
+    bound_to_values(context, "field", &params.fields)
 }
 
 /// Seal context of a secret that is pending confirmation or a choice.
-pub(in crate::app) fn pending_context(owner: &Owner<'_>, row: &VerificationRow) -> Result<SealContext> {
+pub(in crate::app) fn pending_context(owner: &Owner<'_>, row: &VerificationRow) -> SealContext {
     let context = owner
         .context("verifications", &row.id, "parked_sealed")
         .with("link", &row.link_id)
         .with("kind", row.kind.as_str())
         .with("redirect_uri", row.redirect_uri.as_deref().unwrap_or_default());
-    let destination = Destination::parse(&row.params)?;
-    Ok(bound_to_destination(context, &destination.fields, &destination.captured))
+    bound_to_destination(context, &row.params)
 }
 
 /// Seal context of an unreadable response of an account's token endpoint.
@@ -164,15 +135,14 @@ fn unread_context(owner: &Owner<'_>, id: &str) -> SealContext {
 }
 
 /// Seal context of the secrets of a queued revocation.
-pub(in crate::app) fn revocation_context(row: &RevocationRow) -> Result<SealContext> {
+pub(in crate::app) fn revocation_context(row: &RevocationRow) -> SealContext {
     let context = SealContext::new(&row.project_id, "revocations", &row.id, "material_sealed")
         .with("account", &row.account_id)
         .with("toolkit", &row.toolkit)
         .with("auth_config", &row.auth_config_id)
         .with("scheme", row.scheme.as_str())
         .with("managed", if row.is_managed { "yes" } else { "no" });
-    let destination = Destination::parse(&row.params)?;
-    Ok(bound_to_destination(context, &destination.fields, &destination.captured))
+    bound_to_destination(context, &row.params)
 }
 
 impl Credentials {
@@ -189,32 +159,36 @@ impl Credentials {
 
     /// Seals a secret that is pending: a code with its verifier or entered values until the developer confirms,
     /// or tokens until the user chooses.
-    pub fn seal_pending(&self, row: &VerificationRow, account: &AccountRow, pending: &Secrets) -> Result<Vec<u8>> {
-        Ok(self.ring.seal_secrets(pending_context(&account.into(), row)?, pending))
+    pub fn seal_pending(&self, row: &VerificationRow, account: &AccountRow, pending: &Secrets) -> Vec<u8> {
+        self.ring.seal_secrets(pending_context(&account.into(), row), pending)
     }
 
     /// Opens a pending secret.
     pub fn open_pending(&self, row: &VerificationRow, account: &AccountRow) -> Result<Secrets> {
         let sealed = row.parked_sealed.as_deref();
         let sealed = sealed.ok_or_else(|| Error::internal("verification without its pending secret"))?;
-        Ok(self.ring.open_secrets(pending_context(&account.into(), row)?, sealed)?)
+        Ok(self.ring.open_secrets(pending_context(&account.into(), row), sealed)?)
     }
 
     /// Seals an account's credential for its row, bound to the parameters stored with it.
     pub fn seal_credential(&self, owner: &Owner<'_>, params: &AccountParams, secrets: &Secrets) -> Vec<u8> {
-        self.ring.seal_secrets(credential_context_for(owner, &params.fields, &params.captured), secrets)
+        self.ring.seal_secrets(credential_context(owner, params), secrets)
     }
 
     /// Opens an account's credential; empty if it has none.
     pub fn open_credential(&self, account: &AccountRow) -> Result<Secrets> {
         let Some(sealed) = &account.credential_sealed else { return Ok(Secrets::new()) };
-        let destination = Destination::parse(&account.params)?;
-        Ok(self.ring.open_secrets(credential_context(&account.into(), &destination), sealed)?)
+        Ok(self.ring.open_secrets(credential_context(&account.into(), &account.params), sealed)?)
     }
 
     /// Fails if a credential was not sealed for this account with these parameters.
-    pub(in crate::app) fn check_sealed_for(&self, account: &AccountRow, params: &str, sealed: &[u8]) -> Result<()> {
-        let context = credential_context(&account.into(), &Destination::parse(params)?);
+    pub(in crate::app) fn check_sealed_for(
+        &self,
+        account: &AccountRow,
+        params: &AccountParams,
+        sealed: &[u8],
+    ) -> Result<()> {
+        let context = credential_context(&account.into(), params);
         self.ring.open(context, sealed)?;
         Ok(())
     }
@@ -247,16 +221,16 @@ impl Credentials {
         &self,
         attempt: &AttemptRow,
         account: &AccountRow,
-        params: &str,
+        params: &AccountParams,
         verifier: &Secret,
-    ) -> Result<Vec<u8>> {
-        Ok(self.ring.seal(verifier_context(&account.into(), attempt, params)?, verifier.expose().as_bytes()))
+    ) -> Vec<u8> {
+        self.ring.seal(verifier_context(&account.into(), attempt, params), verifier.expose().as_bytes())
     }
 
     /// Opens an attempt's secret; none if it is used or there never was one.
     pub fn open_verifier(&self, attempt: &AttemptRow, account: &AccountRow) -> Result<Option<Secret>> {
         let Some(sealed) = &attempt.verifier_sealed else { return Ok(None) };
-        let plaintext = self.ring.open(verifier_context(&account.into(), attempt, &account.params)?, sealed)?;
+        let plaintext = self.ring.open(verifier_context(&account.into(), attempt, &account.params), sealed)?;
         String::from_utf8(plaintext.to_vec())
             .map(|text| Some(Secret::new(text)))
             .map_err(|_| Error::new(Code::CredentialUnreadable, "A stored PKCE verifier cannot be read"))
@@ -273,12 +247,12 @@ impl Credentials {
     }
 
     /// Seals the secrets of a queued revocation.
-    pub fn seal_revocation(&self, row: &RevocationRow, material: &Secrets) -> Result<Vec<u8>> {
-        Ok(self.ring.seal_secrets(revocation_context(row)?, material))
+    pub fn seal_revocation(&self, row: &RevocationRow, material: &Secrets) -> Vec<u8> {
+        self.ring.seal_secrets(revocation_context(row), material)
     }
 
     /// Opens the secrets of a queued revocation.
     pub fn open_revocation(&self, row: &RevocationRow, sealed: &[u8]) -> Result<Secrets> {
-        Ok(self.ring.open_secrets(revocation_context(row)?, sealed)?)
+        Ok(self.ring.open_secrets(revocation_context(row), sealed)?)
     }
 }

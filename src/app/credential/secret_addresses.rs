@@ -6,14 +6,13 @@ use std::collections::BTreeSet;
 
 use switchboard_catalog::{Field, FieldFormat, Scheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
-use switchboard_types::ProjectId;
+use switchboard_types::{AccountParams, ProjectId};
 use switchboard_vault::Secrets;
 use url::Url;
 
 use super::client::{Client, IssuedTo, uses_managed_client};
 use crate::app::ManagedClient;
 use crate::app::credential::Credentials;
-use crate::app::model::params::AccountParams;
 use crate::app::project::ProjectSettings;
 use crate::error::{Code, Error, Result};
 

@@ -18,13 +18,14 @@ use super::context::CallContext;
 use super::ready::{self, Ready};
 use crate::app::base::errors::auth_config_not_found;
 use crate::app::execute::Executor;
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::app::provider::extra_tokens::select_token;
 use crate::app::provider::request::busy;
 use crate::app::session::Session;
 use crate::app::session::resolve::{Admitted, is_small};
 use crate::error::{Error, Result};
 use crate::text::truncate;
+use switchboard_types::AccountParams;
 
 /// How long a call waits for response memory, before it is sent and while the response arrives.
 const RESERVATION_TIMEOUT: Duration = Duration::from_secs(2);
@@ -96,7 +97,7 @@ impl Executor {
         mut secrets: Secrets,
     ) -> Result<Ready> {
         let scheme = account.scheme;
-        let params = AccountParams::parse(&account.params)?.with_derived_values(toolkit, scheme);
+        let params = with_derived_values(&account.params, toolkit, scheme);
         if scheme == Scheme::OAuth1 {
             let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;

@@ -10,11 +10,9 @@ use switchboard_auth::Redactor;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_egress::Destination;
 use switchboard_store::accounts::AccountRow;
-use switchboard_types::AccountId;
+use switchboard_types::{AccountId, AccountParams};
 use switchboard_vault::Secrets;
 use url::Url;
-
-use crate::app::model::params::AccountParams;
 
 /// How long an opened credential is used from memory. The job that wipes it runs every second, so that none is
 /// remembered for more than five seconds.

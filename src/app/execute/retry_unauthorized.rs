@@ -15,7 +15,7 @@ use super::ready::Ready;
 use crate::app::Actor;
 use crate::app::base::errors::{account_not_found, auth_config_not_found, reauth_required};
 use crate::app::execute::Executor;
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::app::provider::request::Verification;
 use crate::app::refresh::renewal::Renewal;
 use crate::error::{Code, Result};
@@ -78,7 +78,7 @@ impl Executor {
         };
         let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
         let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
-        let params = AccountParams::parse(&account.params)?.with_derived_values(toolkit, scheme);
+        let params = with_derived_values(&account.params, toolkit, scheme);
         let signing_secrets = self.providers.signing_secrets(toolkit, scheme, &config, &params, secrets)?;
         let verification = self.providers.probe(toolkit, scheme, request, &signing_secrets, &params).await;
         if !matches!(verification, Ok((Verification::Refused, _))) {

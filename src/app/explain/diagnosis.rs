@@ -14,7 +14,6 @@ use switchboard_types::{Reason, ReasonCode, Timestamp};
 use super::timeline::Event;
 use super::words::Finding;
 use crate::app::audit::Facts;
-use crate::app::model::params::AccountParams;
 
 /// A finding and the event that supports it.
 #[derive(Debug)]
@@ -204,7 +203,7 @@ fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Timestamp, is_p
         return Diagnosis::new(Finding::NothingToRenew, None);
     }
     // The current scopes count, as in account responses: a refresh may have removed some.
-    let lacks_scopes = AccountParams::parse(&account.params).is_ok_and(|params| !params.missing_scopes().is_empty());
+    let lacks_scopes = !account.params.missing_scopes().is_empty();
     match last(events, AccountConnect) {
         connected if lacks_scopes => Diagnosis::new(Finding::MissingScopes, connected),
         _ if is_paused && is_expired => Diagnosis::new(Finding::ProviderPaused, None),

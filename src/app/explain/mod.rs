@@ -23,7 +23,7 @@ use crate::app::base::core::Core;
 use crate::app::base::errors::account_not_found;
 use crate::app::credential::Credentials;
 use crate::app::credential::client::IssuedTo;
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::app::provider::lease::is_leased;
 use crate::app::provider::redirect_uris::RedirectUris;
 use crate::app::refresh::Refresher;
@@ -142,12 +142,12 @@ impl Explanations {
             None => None,
         };
         let next = next(&account, link.as_ref(), now, pause);
-        let mut explanation = self.explanation(&account, effective, &events, &diagnosis)?;
+        let mut explanation = self.explanation(&account, effective, &events, &diagnosis);
         if effective == AccountStatus::Active {
             explanation.summary.push_str(&refresh_impact(&account, diagnosis.finding, now));
             let is_well = matches!(diagnosis.finding, Finding::Works | Finding::MissingScopes);
             if let Some(failed) = diagnosis::of_reconnection(&events).filter(|_| is_well) {
-                explanation = self.explanation(&account, effective, &events, &failed)?;
+                explanation = self.explanation(&account, effective, &events, &failed);
                 explanation.summary = format!("The account works; reconnecting it failed: {}", explanation.summary);
             }
         }
@@ -160,7 +160,7 @@ impl Explanations {
         let Some(toolkit) = self.core.toolkit(&account.toolkit) else { return Ok(None) };
         let scheme = account.scheme;
         let Some(limit) = toolkit.oauth(scheme).and_then(|oauth| oauth.token_limit) else { return Ok(None) };
-        let Some(identity) = AccountParams::parse(&account.params)?.identity else { return Ok(None) };
+        let Some(identity) = account.params.identity.clone() else { return Ok(None) };
         let (project, config) = (&account.project_id, &account.auth_config_id);
         let connected = self.core.store.count_connected_as(project, config, &identity.id, i64::from(limit) + 1).await?;
         let limit_text = match limit {
@@ -194,7 +194,7 @@ impl Explanations {
         let effective = effective_status(&account);
         let link_expires_at = matches!(status, LinkStatus::Offered | LinkStatus::Claimed).then_some(link.expires_at);
         let next = Next { link_expires_at, ..Next::default() };
-        let explanation = self.explanation(&account, effective, &events, &diagnosis)?;
+        let explanation = self.explanation(&account, effective, &events, &diagnosis);
         Ok(Explanation { link: Some((link.id, status)), is_truncated, next, ..explanation })
     }
 
@@ -208,7 +208,7 @@ impl Explanations {
         let Some(config) = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await? else {
             return Ok(false);
         };
-        let params = AccountParams::parse(&account.params)?.with_derived_values(&toolkit, scheme);
+        let params = with_derived_values(&account.params, &toolkit, scheme);
         Ok(self
             .credentials
             .client_for(&toolkit, scheme, &config, &params, IssuedTo::ClientId(params.client_id.as_deref()))
@@ -247,10 +247,10 @@ impl Explanations {
         status: AccountStatus,
         events: &[Event],
         diagnosis: &Diagnosis<'_>,
-    ) -> Result<Explanation> {
+    ) -> Explanation {
         let toolkit = self.core.toolkit(&account.toolkit);
         let name = toolkit.as_ref().map_or(account.toolkit.as_str(), |toolkit| toolkit.name.as_str());
-        let params = AccountParams::parse(&account.params)?;
+        let params = &account.params;
         let nothing = Facts::default();
         let opened = diagnosis::last(events, AuditAction::LinkOpen).map_or(&nothing, |event| &event.facts);
         let found = diagnosis.evidence.map_or(&nothing, |event| &event.facts);
@@ -273,7 +273,7 @@ impl Explanations {
             let who = format!("It is {} at {name}.", identity.display_name());
             connected.detail = Some(connected.detail.take().map_or(who.clone(), |detail| format!("{who} {detail}")));
         }
-        Ok(Explanation {
+        Explanation {
             account_id: account.id.clone(),
             link: None,
             status,
@@ -286,7 +286,7 @@ impl Explanations {
             warnings: Vec::new(),
             is_truncated: false,
             next: Next::default(),
-        })
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Wipes opened credentials that were remembered for calls, so that none is remembered for more than five seconds, and
-//! responses with accounts.
+//! drops remembered responses.
 
 use std::sync::Arc;
 use std::time::Duration;

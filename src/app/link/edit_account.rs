@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, AccountType, AliasEdit, CredentialEdit, Edit};
 use switchboard_store::{Refusal, Unit, WriteError};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, ReasonCode};
+use switchboard_types::{AccountId, AccountParams, AuditAction, AuditOutcome, ReasonCode};
 use switchboard_vault::{Secret, Secrets};
 
 use super::direct::UsableAuthConfig;
@@ -19,7 +19,6 @@ use crate::app::credential::fields::{FormValues, read_fields};
 use crate::app::credential::secret_addresses::changed;
 use crate::app::link::Links;
 use crate::app::model::access_list::{Acl, AclInput};
-use crate::app::model::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
 /// How often a change is retried when the account changes concurrently.
@@ -135,7 +134,7 @@ impl Links {
             return Err(Error::new(Code::AccountBadRequest, reason)
                 .fix("Connect the account by a link: POST /api/v3.1/connected_accounts/{id}/refresh gives one."));
         }
-        let params = AccountParams::parse(&row.params)?;
+        let params = row.params.clone();
         let is_kept = |name: &str| patch.values.get(name).is_none_or(Option::is_some);
         let mut form = patch.given(&usable);
         for (name, value) in params.fields.iter().filter(|(name, _)| is_kept(name)) {
@@ -156,10 +155,10 @@ impl Links {
         let entered = entered.map_err(|errors| invalid_fields(&usable, &form, errors))?;
         check_secrets_are_given(&usable, &params.fields, &entered)?;
         let entered = entered.into_credential(usable.scheme, &usable.toolkit);
-        let params = AccountParams { fields: entered.fields, ..params };
+        let params = AccountParams { fields: entered.fields, ..*params };
         Ok(CredentialEdit {
             sealed: self.credentials.seal_credential(&row.into(), &params, &entered.secrets),
-            params: params.to_text(),
+            params: params.stored(),
             replaces: row.credential_version,
         })
     }

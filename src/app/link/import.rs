@@ -9,7 +9,7 @@ use switchboard_store::accounts::{self, AccountStatus, AccountType, Activation};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::LinkChoice;
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, Timestamp};
+use switchboard_types::{AccountId, AccountParams, AuditAction, AuditOutcome, Timestamp};
 use switchboard_vault::{Secret, Secrets};
 
 use super::direct::{DirectLink, UsableAuthConfig, insert_error};
@@ -20,7 +20,6 @@ use crate::app::credential::fields::read_fields;
 use crate::app::credential::secret_addresses::RequestFields;
 use crate::app::link::Links;
 use crate::app::model::access_list::Acl;
-use crate::app::model::params::AccountParams;
 use crate::app::session::check_user;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
@@ -100,7 +99,7 @@ impl Links {
             }
             self.credentials.check_offered(&usable.toolkit, &usable.config, &draft.prefill).await?;
             let (link, unit) = self.draft(actor, &draft, &usable.config, Unit::new());
-            let params = AccountParams::default().to_text();
+            let params = AccountParams::default();
             let initiated = accounts::initiate(&actor.project_id, &link.account_id, &params, self.core.now());
             (link.account_id, AccountStatus::Initiated, Some(link.redirect_url), unit.with(initiated))
         };
@@ -208,7 +207,7 @@ impl Links {
                 &imported.params,
                 &imported.secrets,
             )),
-            params: imported.params.to_text(),
+            params: imported.params.stored(),
             identity: None,
             expires_at: imported.expires_at,
             refresh_due_at: self.refresher.due_at(None, imported.expires_at).filter(|_| imported.is_renewable),

@@ -16,7 +16,9 @@ use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 use switchboard_store::{Refusal, Unit};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, AuthConfigId, LinkId, ProjectId, SessionId, Timestamp};
+use switchboard_types::{
+    AccountId, AccountParams, AuditAction, AuditOutcome, AuthConfigId, LinkId, ProjectId, SessionId, Timestamp,
+};
 use switchboard_vault::{OneTimeToken, Secrets};
 
 use self::direct::insert_error;
@@ -31,7 +33,6 @@ use crate::app::credential::Credentials;
 use crate::app::credential::seals::Owner;
 use crate::app::model::access_list::{Acl, AclInput};
 use crate::app::model::expected_identity::{Expectation, ExpectedIdentity};
-use crate::app::model::params::AccountParams;
 use crate::app::project::{Projects, callback_url};
 use crate::app::refresh::Refresher;
 use crate::app::revocation::Revocations;
@@ -260,7 +261,7 @@ impl Links {
             word_id: &crate::app::account::word_id(&draft.toolkit.slug, &*self.core.entropy),
             account_type: draft.account_type,
             acl: acl.as_deref(),
-            params: &AccountParams::default().to_text(),
+            params: &AccountParams::default(),
             link_id,
             now: self.core.now(),
         })

@@ -17,7 +17,6 @@ use crate::app::base::errors::{account_not_found, auth_config_not_found};
 use crate::app::link::Links;
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::app::model::expected_identity::Expectation;
-use crate::app::model::params::AccountParams;
 use crate::app::refresh::renewal::Renewal;
 use crate::error::{Code, Error, Result};
 
@@ -87,7 +86,7 @@ impl Links {
     /// Whether the granted scopes are incomplete, or the auth config requests further scopes by now. Imported
     /// tokens do not record what was requested, so they count as complete.
     async fn lacks_scopes(&self, account: &AccountRow, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
-        let params = AccountParams::parse(&account.params)?;
+        let params = &account.params;
         if !params.missing_scopes().is_empty() {
             return Ok(true);
         }
@@ -117,12 +116,8 @@ impl Links {
             self.credentials.check_no_verifier(&actor.project_id).await?;
         }
         let now = self.core.now();
-        let expected = Expectation {
-            before: AccountParams::parse(&account.params)?.identity,
-            may_change,
-            ..Expectation::default()
-        }
-        .to_text();
+        let expected =
+            Expectation { before: account.params.identity.clone(), may_change, ..Expectation::default() }.to_text();
         let (project, id) = (&actor.project_id, &account.id);
         let (token, link_id) = self.mint_link();
         let Relink { purpose, status, statement } = account.relink(&link_id, now);

@@ -4,9 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_catalog::Toolkit;
-use switchboard_types::ReasonCode;
+use switchboard_types::{AccountIdentity, ReasonCode};
 
-use super::params::AccountIdentity;
 use crate::error::{Error, Result};
 
 /// Maximum length of an expected value, in characters.

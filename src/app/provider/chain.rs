@@ -15,9 +15,9 @@ use switchboard_vault::{Secret, Secrets};
 use super::method::alternative_call;
 use super::tokens::{Tokens, build_failure};
 use super::{Failure, retry_after};
-use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::Error;
+use switchboard_types::AccountParams;
 
 /// The values available to a call of the chain.
 struct ChainValues<'a> {

@@ -15,13 +15,12 @@ use switchboard_auth::{
 };
 use switchboard_catalog::{OAuth2, PlainHttp};
 use switchboard_egress::{Destination, Egress, Limits};
-use switchboard_types::Timestamp;
+use switchboard_types::{AccountParams, Timestamp};
 use tokio::sync::OwnedMutexGuard;
 use url::Url;
 
 use super::request::{USER_AGENT, egress_error};
 use crate::app::base::account_locks::AccountLocks;
-use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 

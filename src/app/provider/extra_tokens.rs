@@ -10,10 +10,10 @@ use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
 use super::{EXTRA_TOKEN_DEADLINE, Failure, Provider};
-use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 use crate::text::truncate;
+use switchboard_types::AccountParams;
 
 /// The name of the primary token in requests.
 const PRIMARY: &str = "access_token";

@@ -6,8 +6,8 @@ use switchboard_catalog::{Identity, Scheme, Toolkit};
 use switchboard_vault::Secrets;
 
 use super::request::Verification;
-use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::app::provider::Providers;
+use switchboard_types::{AccountIdentity, AccountParams};
 
 /// Maximum length of an identity value, in characters.
 const MAX_CHARS: usize = 512;

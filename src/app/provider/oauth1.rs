@@ -17,9 +17,9 @@ use super::request::MAX_TOKEN_RESPONSE;
 use super::{Failure, retry_after};
 use crate::app::credential::client::{Client, IssuedTo};
 use crate::app::credential::unread::UnreadAnswer;
-use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Error, Result};
+use switchboard_types::AccountParams;
 
 /// Temporary credentials, stored as JSON between the redirect and the callback.
 #[derive(Deserialize)]

@@ -10,9 +10,9 @@ use switchboard_vault::Secrets;
 
 use super::identity::text;
 use super::request::Verification;
-use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
+use switchboard_types::AccountParams;
 
 /// Maximum number of options that a user can choose from.
 pub const MAX_OPTIONS: usize = 1_000;

@@ -14,7 +14,7 @@ use switchboard_auth::{TokenErrorKind, decompressed};
 use switchboard_catalog::{ClientAuthentication, OAuth2, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Refusal, Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId};
+use switchboard_types::{AccountParams, AuditAction, AuditOutcome, AuthConfigId};
 use switchboard_vault::{Secret, Secrets};
 
 use super::Failure;
@@ -23,7 +23,6 @@ use crate::app::Actor;
 use crate::app::base::errors::auth_config_not_found;
 use crate::app::credential::client::FORMER_PREFIX;
 use crate::app::model::auth_config_settings::AuthConfigSettings;
-use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 

@@ -11,9 +11,9 @@ use switchboard_egress::{Body, Destination, EgressError, Limits, Outgoing, Reser
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
-use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
+use switchboard_types::AccountParams;
 
 /// Timeout of token, verification and revocation requests. Shorter than a refresh lease.
 pub const TOKEN_TIMEOUT: Duration = Duration::from_secs(15);

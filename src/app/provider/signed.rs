@@ -8,8 +8,8 @@ use switchboard_vault::Secrets;
 
 use super::Failure;
 use super::tokens::build_failure;
-use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
+use switchboard_types::AccountParams;
 
 /// Seconds by which an assertion is backdated, for clocks that are behind ours.
 const BACKDATE_SECONDS: u64 = 30;

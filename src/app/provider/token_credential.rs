@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use switchboard_auth::TokenSet;
-use switchboard_types::Timestamp;
+use switchboard_types::{AccountParams, Timestamp};
 use switchboard_vault::Secrets;
 
 use super::extra_tokens::{extra_refresh_name, extra_token_name};
-use crate::app::model::params::AccountParams;
 
 /// A token response, separated into secrets and an expiry.
 #[derive(Debug)]

@@ -20,9 +20,9 @@ use super::method::{Endpoint, learned, select_method};
 use super::token_request::parts;
 use super::{Failure, retry_after};
 use crate::app::credential::client::{Client, IssuedTo};
-use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Error, Result};
+use switchboard_types::AccountParams;
 
 /// Timeout for introspecting a new token. It is not stored meanwhile and is protected by the lease.
 pub const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(3);

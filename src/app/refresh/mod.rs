@@ -28,7 +28,7 @@ use crate::app::base::errors::{account_not_found, auth_config_not_found, reauth_
 use crate::app::base::failpoint;
 use crate::app::credential::Credentials;
 use crate::app::credential::client::IssuedTo;
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::app::provider::lease::{LEASE, is_leased, still_refreshing};
 use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::app::provider::{Breakers, Providers};
@@ -202,7 +202,7 @@ impl Refresher {
             return Ok(Outcome::Later(still_refreshing()));
         }
         // Checked before the lease: an outage costs no write.
-        let mut params = AccountParams::parse(&account.params)?.with_derived_values(toolkit, scheme);
+        let mut params = with_derived_values(&account.params, toolkit, scheme);
         if matches!(renewal, Some(Renewal::OAuth(_))) && !toolkit.client_fields(scheme).is_empty() {
             // No lease if the client has moved to another host.
             let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;

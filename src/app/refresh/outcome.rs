@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use switchboard_store::accounts::{AccountRow, RefreshFailure, Refreshed};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, Fence, Reason, ReasonCode};
+use switchboard_types::{AccountParams, AuditAction, AuditOutcome, Fence, Reason, ReasonCode};
 
 use super::Refresher;
 use super::freshness::MAX_BACKOFF;
 use super::renewal::caller_error;
 use crate::app::Actor;
 use crate::app::audit::Facts;
-use crate::app::model::params::AccountParams;
 use crate::app::provider::lease::still_refreshing;
 use crate::app::provider::{Failure, TokenCredential};
 use crate::app::spool::rotation::Rotation;
@@ -57,7 +56,7 @@ impl Refresher {
         let refreshed = Refreshed {
             refresh_due_at: self.due_at(margin, credential.expires_at),
             credential: self.credentials.seal_credential(&account.into(), params, &credential.secrets),
-            params: params.to_text(),
+            params: params.stored(),
             expires_at: credential.expires_at,
             now: self.core.now(),
         };

@@ -7,7 +7,7 @@ use switchboard_auth::{TokenError, TokenErrorKind, TokenSet};
 use switchboard_catalog::{OAuth2, Refresh, Scheme, TokenScheme, Toolkit, template};
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
-use switchboard_types::ReasonCode;
+use switchboard_types::{AccountParams, ReasonCode};
 use switchboard_vault::Secrets;
 use url::Url;
 
@@ -15,7 +15,7 @@ use super::freshness::provider_paused;
 use crate::app::Actor;
 use crate::app::base::errors::auth_config_not_found;
 use crate::app::model::auth_config_settings::LearnedMethod;
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::app::provider::lease::PREPARATION;
 use crate::app::provider::{Failure, Health, error_text};
 use crate::app::refresh::Refresher;
@@ -171,7 +171,7 @@ impl Refresher {
         let toolkit = self.core.toolkit(&account.toolkit)?;
         let scheme = account.scheme;
         let renewal = Renewal::of(&toolkit, scheme)?;
-        let params = AccountParams::parse(&account.params).ok()?.with_derived_values(&toolkit, scheme);
+        let params = with_derived_values(&account.params, &toolkit, scheme);
         self.breakers.remaining_pause(&self.endpoint(&toolkit, renewal, &params), self.core.now())
     }
 

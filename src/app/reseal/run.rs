@@ -8,11 +8,11 @@ use anyhow::{Context, Result};
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::reseal::{self, RowKey, SealedAccount, SealedColumn};
 use switchboard_store::{Statement, Store, Unit};
-use switchboard_types::{AccountId, ProjectId};
+use switchboard_types::{AccountId, AccountParams, ProjectId};
 use switchboard_vault::{KeyRing, OpenError, SealContext};
 
 use crate::app::base::{failpoint, idempotency};
-use crate::app::credential::seals::{self, Destination, Owner};
+use crate::app::credential::seals::{self, Owner};
 use crate::app::spool::rotation;
 use crate::error::Error;
 
@@ -123,7 +123,9 @@ impl Run<'_> {
             scheme: account.scheme,
         };
         let old = SealContext::new(&account.project_id, "connected_accounts", &account.id, "credential_sealed");
-        let context = seals::credential_context(&owner, &Destination::parse(&account.params)?);
+        let params = AccountParams::parse(&account.params);
+        let params = params.ok_or_else(|| Error::internal("not the parameters of an account"))?;
+        let context = seals::credential_context(&owner, &params);
         Ok(self.ring.reseal(old, &account.sealed, context)?)
     }
 
@@ -194,7 +196,7 @@ impl Run<'_> {
                 let Some(account) = self.account(project, &link.account_id).await? else {
                     return Ok(Err(Skipped::Orphan));
                 };
-                ("prefill_sealed", Ok(seals::prefill_context(&(&account).into(), &link.id)))
+                ("prefill_sealed", seals::prefill_context(&(&account).into(), &link.id))
             }
             SealedColumn::Verifier => {
                 let Some(attempt) = self.store.attempt(id).await? else { return Ok(Err(Skipped::Orphan)) };
@@ -216,10 +218,10 @@ impl Run<'_> {
             }
             SealedColumn::Response => {
                 let Some(row) = self.store.idempotency(project, id).await? else { return Ok(Err(Skipped::Orphan)) };
-                ("response_sealed", Ok(idempotency::seal_context(project, id, &row.request_hash, row.status)))
+                ("response_sealed", idempotency::seal_context(project, id, &row.request_hash, row.status))
             }
         };
-        Ok(context.map_err(Skipped::from).and_then(|context| self.reseal(table(column), key, name, old, context)))
+        Ok(self.reseal(table(column), key, name, old, context))
     }
 
     async fn account(&self, project: &ProjectId, id: &AccountId) -> Result<Option<AccountRow>> {
@@ -237,8 +239,8 @@ impl Run<'_> {
             }
             let Some(account) = self.account(&rotation.project_id, &rotation.account_id).await? else { continue };
             let key = (rotation.project_id.to_string(), rotation.account_id.to_string());
-            let sealed = Destination::parse(&rotation.params).map_err(Skipped::from).and_then(|destination| {
-                let context = seals::credential_context(&(&account).into(), &destination);
+            let sealed = rotation.params().map_err(Skipped::from).and_then(|params| {
+                let context = seals::credential_context(&(&account).into(), &params);
                 self.reseal("connected_accounts", &key, "credential_sealed", &old, context)
             });
             if let Some(sealed) = self.record("spool", &key.1, sealed) {

@@ -12,11 +12,11 @@ use switchboard_vault::{Secret, Secrets};
 
 use super::sharing::{KEPT_DETAIL, SharedTokens};
 use super::{RevocationMethod, RevokedToken};
-use crate::app::model::params::AccountParams;
 use crate::app::provider::extra_tokens::extra_token_name;
 use crate::app::provider::request::{Verification, egress_error};
 use crate::app::provider::{Endpoint, INTROSPECTION_TIMEOUT, Provider, is_unauthenticated, retry_after};
 use crate::app::revocation::Revocations;
+use switchboard_types::AccountParams;
 
 /// Whether another attempt is needed, and why.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use super::sharing::SharedTokens;
 use super::{RevocationMethod, RevokedToken, parse_tokens, revocation_method, tokens_text};
 use crate::app::Actor;
 use crate::app::audit::Facts;
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::app::queue::{LeasedJob, Outcome, Policy, QueuedJob};
 use crate::app::revocation::Revocations;
@@ -147,10 +147,10 @@ impl Revocations {
         grant_claim: &mut GrantClaim,
     ) -> Result<AttemptStatus> {
         let material = self.credentials.open_revocation(row, material)?;
-        let mut params = AccountParams::parse(&row.params)?;
+        let mut params = row.params.clone();
         let toolkit = self.core.toolkit(&row.toolkit);
         if let Some(toolkit) = &toolkit {
-            params = params.with_derived_values(toolkit, row.scheme);
+            params = with_derived_values(&params, toolkit, row.scheme);
         }
         if toolkit.is_none() {
             // Another server on this database may have the toolkit file.

@@ -29,7 +29,7 @@ use crate::app::base::core::Core;
 use crate::app::base::errors::auth_config_not_found;
 use crate::app::credential::Credentials;
 use crate::app::credential::client::{Client, IssuedTo, uses_managed_client};
-use crate::app::model::params::AccountParams;
+use crate::app::model::params::with_derived_values;
 use crate::app::project::Projects;
 use crate::app::provider::Providers;
 use crate::app::queue::Worker;
@@ -157,7 +157,7 @@ impl Revocations {
     /// client that they were issued to. The auth config may be deleted by the time they are used.
     fn revocation_material(&self, account: &AccountRow, config: Option<&AuthConfigRow>) -> Result<Secrets> {
         let credential = self.credentials.open_credential(account)?;
-        let client_id = AccountParams::parse(&account.params)?.client_id;
+        let client_id = account.params.client_id.clone();
         self.with_client(credential, account, config, IssuedTo::ClientId(client_id.as_deref()))
     }
 
@@ -240,10 +240,10 @@ impl Revocations {
         config: &AuthConfigRow,
         issued: IssuedTo<'_>,
     ) -> Result<Client> {
-        let params = AccountParams::parse(&account.params)?;
+        let params = account.params.clone();
         match self.core.toolkit(&account.toolkit) {
             Some(toolkit) => {
-                let params = params.with_derived_values(&toolkit, scheme);
+                let params = with_derived_values(&params, &toolkit, scheme);
                 self.credentials.client_for(&toolkit, scheme, config, &params, issued)
             }
             // Only the server has the toolkit file, so the parameters must be unchanged.

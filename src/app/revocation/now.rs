@@ -60,7 +60,7 @@ impl Revocations {
             }
             let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let material = self.revocation_material(&account, config.as_ref())?;
-            let params = self.core.params_of(&account)?;
+            let params = self.core.params_of(&account);
             let mut shared = SharedTokens::default();
             if let (RevocationMethod::OAuth(oauth), Some(config)) = (method, &config) {
                 let client_id = self.credentials.oauth_client(config)?.client_id;

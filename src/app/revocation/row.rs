@@ -3,12 +3,11 @@
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::revocations::{RevocationOutcome, RevocationRow, RevocationState};
-use switchboard_types::Timestamp;
+use switchboard_types::{AccountIdentity, Timestamp};
 use switchboard_vault::Secrets;
 
 use super::{is_revocable, revocation_method, tokens_text};
 use crate::app::credential::client::uses_managed_client;
-use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::app::revocation::Revocations;
 use crate::error::Result;
 use crate::id::Kind;
@@ -45,7 +44,7 @@ impl Revocations {
         // The seal is bound to the row.
         let pending = RevocationState::Pending { material: Vec::new(), next_try_at };
         let row = self.new_row(pending, None, id.clone(), job, account, config);
-        match material.and_then(|material| self.credentials.seal_revocation(&row, &material)) {
+        match material.map(|material| self.credentials.seal_revocation(&row, &material)) {
             Ok(material) => RevocationRow { state: RevocationState::Pending { material, next_try_at }, ..row },
             Err(error) => {
                 tracing::error!(account.id = %account.id, error = error.message(), cause = error.causes(), "a credential could not be queued for revocation");
@@ -65,8 +64,8 @@ impl Revocations {
         config: Option<&AuthConfigRow>,
     ) -> RevocationRow {
         // The row outlives the account. It keeps the identifiers of the grant owner, but no name or address.
-        let params = AccountParams::parse(&account.params)
-            .map(|params| AccountParams { identity: params.identity.map(AccountIdentity::identifiers_only), ..params });
+        let mut params = account.params.clone();
+        params.identity = params.identity.map(AccountIdentity::identifiers_only);
         RevocationRow {
             id,
             job_id: job.to_owned(),
@@ -76,7 +75,7 @@ impl Revocations {
             auth_config_id: account.auth_config_id.clone(),
             scheme: account.scheme,
             is_managed: config.is_some_and(uses_managed_client),
-            params: params.map_or_else(|_| account.params.clone(), |params| params.to_text()),
+            params: *params,
             state,
             tokens: tokens_text(&[]),
             detail,

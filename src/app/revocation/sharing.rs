@@ -12,10 +12,9 @@ use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::grants::{self, GrantKey};
 use switchboard_store::{Statement, Unit};
-use switchboard_types::AccountId;
+use switchboard_types::{AccountId, AccountParams};
 use switchboard_vault::{Secrets, digest};
 
-use crate::app::model::params::AccountParams;
 use crate::app::provider::extra_tokens::extra_token_name;
 use crate::app::revocation::Revocations;
 use crate::error::Result;
@@ -129,7 +128,7 @@ impl Revocations {
         let statements = async {
             let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let Some(config) = config else { return Ok(Vec::new()) };
-            self.record_grant(&account.id, toolkit, &config, &self.core.params_of(account)?, None)
+            self.record_grant(&account.id, toolkit, &config, &self.core.params_of(account), None)
         };
         let statements: Result<Vec<Statement>> = statements.await;
         statements.unwrap_or_else(|error| {

@@ -167,7 +167,7 @@ const MAX_REMEMBERED: usize = 16 * 1024;
 pub(in crate::app) fn is_small(account: &Arc<AccountRow>) -> bool {
     let acl = account.acl.as_deref().unwrap_or_default().len();
     let credential = account.credential_sealed.as_deref().unwrap_or_default().len();
-    acl + account.params.len() + credential <= MAX_REMEMBERED
+    acl + account.params.to_text().len() + credential <= MAX_REMEMBERED
 }
 
 /// What an account that sessions use is found by.

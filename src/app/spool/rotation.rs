@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::{self, AccountRow, Refreshed};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AccountId, AuditAction, AuditOutcome, Fence, ProjectId, Timestamp};
+use switchboard_types::{AccountId, AccountParams, AuditAction, AuditOutcome, Fence, ProjectId, Timestamp};
 
 use crate::app::Actor;
 use crate::app::audit::Facts;
@@ -47,7 +47,7 @@ impl Rotation {
             account_id: account_id.to_owned(),
             fence,
             credential: BASE64.encode(&refreshed.credential),
-            params: refreshed.params.clone(),
+            params: refreshed.params.to_text(),
             expires_at: refreshed.expires_at,
             refresh_due_at: refreshed.refresh_due_at,
             now: refreshed.now,
@@ -59,6 +59,12 @@ impl Rotation {
         BASE64.decode(&self.credential).map_err(Error::internal)
     }
 
+    /// The account's parameters.
+    pub(in crate::app) fn params(&self) -> Result<AccountParams> {
+        AccountParams::parse(&self.params)
+            .ok_or_else(|| Error::internal("a spool file without the account's parameters"))
+    }
+
     /// The same rotation with its credential resealed.
     pub(in crate::app) fn resealed(self, sealed: &[u8]) -> Self {
         Self { credential: BASE64.encode(sealed), ..self }
@@ -68,7 +74,7 @@ impl Rotation {
     pub(in crate::app) fn unit(&self, core: &Core) -> Result<Unit> {
         let refreshed = Refreshed {
             credential: self.sealed()?,
-            params: self.params.clone(),
+            params: self.params()?,
             expires_at: self.expires_at,
             refresh_due_at: self.refresh_due_at,
             now: self.now,
@@ -139,7 +145,7 @@ impl Spool {
             return Ok(false);
         };
         // Any other content must not replace a working credential.
-        self.credentials.check_sealed_for(&account, &rotation.params, &rotation.sealed()?)?;
+        self.credentials.check_sealed_for(&account, &rotation.params()?, &rotation.sealed()?)?;
         match self.core.store.apply(rotation.unit(&self.core)?).await {
             Ok(_) => Ok(true),
             Err(WriteError::Refused(_)) => Ok(false),

@@ -196,11 +196,10 @@ async fn a_working_account_keeps_its_token_until_it_has_a_new_one() {
     let row = server.app.core.store.account(&server.project_id, &account.as_str().into()).await.unwrap().unwrap();
     let mut secrets = server.app.credentials.open_credential(&row).unwrap();
     secrets.remove("refresh_token");
-    let params = switchboard::app::model::params::AccountParams::parse(&row.params).unwrap();
     let edit = switchboard_store::accounts::Edit {
         credential: Some(switchboard_store::accounts::CredentialEdit {
-            sealed: server.app.credentials.seal_credential(&(&row).into(), &params, &secrets),
-            params: row.params.clone(),
+            sealed: server.app.credentials.seal_credential(&(&row).into(), &row.params, &secrets),
+            params: (*row.params).clone(),
             replaces: row.credential_version,
         }),
         ..switchboard_store::accounts::Edit::default()

@@ -25,6 +25,19 @@ fn is_replay(reply: &Reply) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_of_one_request_under_both_prefixes() {
+    let server = TestServer::start().await;
+    let earlier = Api::new(server.api.base.trim_end_matches("/api/v3.1"), &server.api.key);
+    let earlier = Api { base: earlier.base.replace("/api/v3.1", "/api/v3"), ..earlier };
+    let body = json!({ "user_id": "u" });
+    let first = post(&server.api, SESSION, "key-1", &body).await;
+    first.expect(201);
+    let again = post(&earlier, SESSION, "key-1", &body).await;
+    assert_eq!((again.expect(201), is_replay(&again)), (first.expect(201), true));
+    assert_eq!(counts(&server)[0], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_link_call_gives_the_same_answer_with_its_token_and_one_account() {
     let (server, _upstream) = with_upstream().await;
     let session = server.api.session("u", "up").await;

@@ -11,6 +11,7 @@ use super::help::bare;
 use crate::support::browser::Browser;
 use crate::support::http::{Api, Reply};
 use crate::support::server::{Builder, TestServer};
+use switchboard::app::model::params::with_derived_values;
 
 const GOOD: &str = "https://good.example";
 const EVIL: &str = "https://evil.example";
@@ -92,7 +93,7 @@ async fn change(api: &Api, account: &str, val: Value) -> Reply {
 
 async fn fields(server: &TestServer, account: &str) -> Value {
     let row = server.app.core.store.account(&server.project_id, &account.into()).await.unwrap().unwrap();
-    serde_json::from_str::<Value>(&row.params).unwrap()["fields"].clone()
+    json!(row.params.fields)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -307,7 +308,7 @@ async fn a_field_that_a_newer_file_adds_has_its_default() {
     let account = import(api, &config, "API_KEY", val).await.expect(201)["id"].as_str().unwrap().to_owned();
     // As an account of before the field: its seal does not know it.
     let row = server.app.core.store.account(&server.project_id, &account.as_str().into()).await.unwrap().unwrap();
-    let mut params = switchboard::app::model::params::AccountParams::parse(&row.params).unwrap();
+    let mut params = (*row.params).clone();
     params.fields.remove("area");
     let edit = switchboard_store::accounts::CredentialEdit {
         sealed: server.app.credentials.seal_credential(
@@ -315,7 +316,7 @@ async fn a_field_that_a_newer_file_adds_has_its_default() {
             &params,
             &server.app.credentials.open_credential(&row).unwrap(),
         ),
-        params: params.to_text(),
+        params,
         replaces: row.credential_version,
     };
     let edit =
@@ -324,8 +325,7 @@ async fn a_field_that_a_newer_file_adds_has_its_default() {
     server.app.core.store.apply(switchboard_store::Unit::new().with(edit)).await.unwrap();
     let row = server.app.core.store.account(&server.project_id, &account.as_str().into()).await.unwrap().unwrap();
     let toolkit = server.app.core.toolkit("keyed").unwrap();
-    let params = switchboard::app::model::params::AccountParams::parse(&row.params).unwrap();
-    let completed = params.with_derived_values(&toolkit, switchboard_catalog::Scheme::ApiKey);
+    let completed = with_derived_values(&row.params, &toolkit, switchboard_catalog::Scheme::ApiKey);
     assert_eq!(server.app.providers.expand("{site}/api/{area}", &completed).unwrap(), format!("{GOOD}/api/all"));
     assert!(!completed.to_text().contains("area"), "it is not stored");
     // Setting it needs the key; setting it to its default changes nothing.

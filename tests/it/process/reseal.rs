@@ -15,7 +15,7 @@ use switchboard_store::Unit;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::revocations::{self, RevocationRow, RevocationState};
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
-use switchboard_types::Timestamp;
+use switchboard_types::{AccountParams, Timestamp};
 use switchboard_vault::Secrets;
 
 use super::at_rest::{connected, open};
@@ -153,7 +153,7 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
         token_hash: Vec::new(),
         kind: ParkedKind::Code,
         parked_sealed: Some(old.seal_secrets([project, "verifications", "session_waiting", "parked_sealed"], &parked)),
-        params: r#"{"fields":{"site":"https://a.example"}}"#.to_owned(),
+        params: Box::new(AccountParams::parse(r#"{"fields":{"site":"https://a.example"}}"#).unwrap()),
         redirect_uri: Some("https://app.example/back".to_owned()),
         created_at: account.created_at,
         expires_at: Timestamp::MAX,
@@ -170,7 +170,7 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
         auth_config_id: account.auth_config_id.clone(),
         scheme: account.scheme,
         is_managed: true,
-        params: "{}".to_owned(),
+        params: AccountParams::default(),
         state: RevocationState::Pending { material, next_try_at: Timestamp::MAX },
         tokens: "[]".to_owned(),
         detail: None,

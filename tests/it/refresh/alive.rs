@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use serde_json::json;
-use switchboard::app::model::params::AccountParams;
 use switchboard::config::Layer;
 
 use crate::support::providers::Provider;
 use crate::support::server::TestServer;
 use crate::support::wait::until;
+use switchboard_types::AccountParams;
 
 const ACCOUNTS: usize = 300;
 
@@ -113,7 +113,7 @@ async fn a_tenant_s_server_that_is_down_does_not_delay_others() {
             let row = server.app.core.store.account(&server.project_id, &id.as_str().into()).await.unwrap().unwrap();
             let secrets = server.app.credentials.open_credential(&row).unwrap();
             let fields = BTreeMap::from([("sandbox_url".to_owned(), provider.origin())]);
-            let params = AccountParams { fields, ..AccountParams::parse(&row.params).unwrap() };
+            let params = AccountParams { fields, ..(*row.params).clone() };
             let sealed = server.app.credentials.seal_credential(&(&row).into(), &params, &secrets);
             let sql =
                 "UPDATE connected_accounts SET params = ?1, credential_sealed = ?2, refresh_due_at = 1 WHERE id = ?3";

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use self_cell::self_cell;
 use std::ops::Range;
 use zeroize::Zeroizing;
@@ -13,8 +13,8 @@ use super::unescape::{Escapes, unescaped};
 const SUFFIX_LENGTH: usize = 64;
 
 self_cell!(
-    /// Bytes to search for, and their searcher. It borrows them, so that a secret is in memory once and wiped when
-    /// dropped. Making a searcher takes longer than searching a small answer.
+    /// Bytes to search for, and their searcher, which borrows them: the bytes are in memory once and wiped when dropped.
+    /// Making a searcher takes longer than searching a small answer.
     struct Needle {
         owner: Zeroizing<Vec<u8>>,
         #[covariant]
@@ -22,16 +22,44 @@ self_cell!(
     }
 );
 
-impl Needle {
+/// What a form is searched by.
+enum Text {
+    /// Its searcher is made for each search.
+    Short(Zeroizing<Vec<u8>>),
+    Long(Needle),
+}
+
+impl Text {
     fn of(text: Zeroizing<Vec<u8>>) -> Self {
-        Self::new(text, |text| Finder::new(text.as_slice()))
+        if text.len() < MIN_KEPT {
+            return Self::Short(text);
+        }
+        Self::Long(Needle::new(text, |text| Finder::new(text.as_slice())))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(text) => text,
+            Self::Long(needle) => needle.borrow_owner(),
+        }
+    }
+
+    fn find(&self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Short(text) => memmem::find(bytes, text),
+            Self::Long(needle) => needle.borrow_dependent().find(bytes),
+        }
     }
 }
+
+/// Minimum length of a form whose searcher is kept, in bytes. A searcher holds two bytes of the form and a hash of
+/// 32 bits, which are not wiped. They say nothing about a long secret, but would help to guess a password.
+const MIN_KEPT: usize = 32;
 
 /// One form of a secret.
 pub(super) struct Form {
     /// The whole form, or its suffix.
-    needle: Needle,
+    text: Text,
     /// Length of the form before these bytes.
     before: usize,
     /// Base64: the preceding character also has bits of the secret.
@@ -42,12 +70,12 @@ pub(super) struct Form {
 
 impl Form {
     fn plain(text: impl Into<Vec<u8>>) -> Self {
-        Self { needle: Needle::of(Zeroizing::new(text.into())), before: 0, left: false, right: false }
+        Self { text: Text::of(Zeroizing::new(text.into())), before: 0, left: false, right: false }
     }
 
     /// The bytes to search for: the whole form, or its suffix.
     pub(super) fn text(&self) -> &[u8] {
-        self.needle.borrow_owner()
+        self.text.bytes()
     }
 
     /// Length of the whole form in bytes.
@@ -66,7 +94,7 @@ impl Form {
         let length = self.text().len();
         let mut from = 0;
         while bytes.len() - from >= length {
-            let Some(at) = self.needle.borrow_dependent().find(&bytes[from..]) else { return };
+            let Some(at) = self.text.find(&bytes[from..]) else { return };
             let start = from + at;
             found(start..start + length);
             from = start + 1;
@@ -141,8 +169,8 @@ fn push_base64(form: Form, forms: &mut Vec<Form>) {
             b'/' => b'_',
             other => *other,
         });
-        let needle = Needle::of(Zeroizing::new(safe.collect()));
-        forms.push(Form { needle, ..form });
+        let text = Text::of(Zeroizing::new(safe.collect()));
+        forms.push(Form { text, ..form });
     }
     forms.push(form);
 }
@@ -156,7 +184,7 @@ fn base64(secret: &[u8], offset: usize) -> Form {
     let first = (offset * 8).div_ceil(6);
     let end = shifted.len() * 8 / 6;
     let text = Zeroizing::new(encoded.as_bytes()[first..end].to_vec());
-    Form { needle: Needle::of(text), before: 0, left: offset != 0, right: shifted.len() % 3 != 0 }
+    Form { text: Text::of(text), before: 0, left: offset != 0, right: shifted.len() % 3 != 0 }
 }
 
 /// The same, with only the suffix to search for.

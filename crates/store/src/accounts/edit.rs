@@ -1,7 +1,7 @@
 //! Changes that a developer makes to an existing account: name, access list, credential, enable, disable,
 //! reconnect.
 
-use switchboard_types::{AccountId, CredentialVersion, LinkId, ProjectId, Reason, Timestamp};
+use switchboard_types::{AccountId, AccountParams, CredentialVersion, LinkId, ProjectId, Reason, Timestamp};
 
 use super::{AccountRow, AccountStatus, Activation};
 use crate::links::LinkPurpose;
@@ -36,7 +36,7 @@ pub struct CredentialEdit {
     /// Sealed.
     pub sealed: Vec<u8>,
     /// JSON of parameters.
-    pub params: String,
+    pub params: AccountParams,
     /// The version it replaces.
     pub replaces: CredentialVersion,
 }

@@ -27,7 +27,7 @@ pub use state::{
 };
 
 use switchboard_types::{
-    AccountId, AuthConfigId, CredentialVersion, Fence, LinkId, ProjectId, Reason, Scheme, Timestamp,
+    AccountId, AccountParams, AuthConfigId, CredentialVersion, Fence, LinkId, ProjectId, Reason, Scheme, Timestamp,
 };
 
 /// Status of an account (contract section 3.4).
@@ -136,7 +136,7 @@ pub struct AccountRow {
     /// JSON of the access list; only with SHARED.
     pub acl: Option<String>,
     /// JSON: connection fields, scopes, captured values.
-    pub params: String,
+    pub params: Box<AccountParams>,
     /// Credential, sealed.
     pub credential_sealed: Option<Vec<u8>>,
     /// Incremented with every credential written.

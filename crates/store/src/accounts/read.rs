@@ -54,7 +54,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
         word_id: row.text(9)?,
         account_type: row.word(10, AccountType::parse)?,
         acl: row.opt_text(11)?,
-        params: row.text(12)?,
+        params: Box::new(row.account_params(12)?),
         credential_sealed: row.opt_blob(13)?,
         credential_version: CredentialVersion(row.int(14)?),
         expires_at: row.opt_timestamp(15)?,

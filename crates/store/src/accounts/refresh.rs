@@ -4,7 +4,7 @@
 //! The lease number is a fence: only the holder of the newest lease may write an outcome. A mark without a
 //! lease tells the next holder that a response was lost.
 
-use switchboard_types::{AccountId, Fence, ProjectId, Reason, Timestamp};
+use switchboard_types::{AccountId, AccountParams, Fence, ProjectId, Reason, Timestamp};
 
 use super::AccountRow;
 use crate::{Refusal, Statement, Value};
@@ -95,7 +95,7 @@ pub struct Refreshed {
     /// Sealed.
     pub credential: Vec<u8>,
     /// JSON of parameters.
-    pub params: String,
+    pub params: AccountParams,
     /// When the access token expires.
     pub expires_at: Option<Timestamp>,
     /// When the next refresh is due.

@@ -1,6 +1,6 @@
 //! Writes that take an account through the connect flow: created, opened, connected or ended, deleted.
 
-use switchboard_types::{AccountId, AuthConfigId, LinkId, ProjectId, Reason, Scheme, Timestamp};
+use switchboard_types::{AccountId, AccountParams, AuthConfigId, LinkId, ProjectId, Reason, Scheme, Timestamp};
 
 use super::AccountType;
 use crate::unit::{Lock, Parent};
@@ -30,7 +30,7 @@ pub struct NewAccount<'a> {
     /// JSON of the access list.
     pub acl: Option<&'a str>,
     /// JSON of parameters.
-    pub params: &'a str,
+    pub params: &'a AccountParams,
     /// The link that connects it; `None` if it is created with its credential.
     pub link_id: Option<&'a LinkId>,
     /// Now.
@@ -104,7 +104,7 @@ pub fn set_auth_config(
 }
 
 /// The user pressed Continue.
-pub fn initiate(project: &ProjectId, id: &AccountId, params: &str, now: Timestamp) -> Statement {
+pub fn initiate(project: &ProjectId, id: &AccountId, params: &AccountParams, now: Timestamp) -> Statement {
     Statement::one(
         Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET status = 'INITIATED', status_reason = NULL, params = $3, updated_at = $4
@@ -129,7 +129,7 @@ pub struct Activation {
     /// Sealed.
     pub credential: Option<Vec<u8>>,
     /// JSON of parameters.
-    pub params: String,
+    pub params: AccountParams,
     /// Identifier of the account at its provider.
     pub identity: Option<String>,
     /// When the access token expires.
