@@ -155,6 +155,11 @@ pub const GOALS: [Goal; 20] = [
     }),
 ];
 
+/// A verdict on one bar, in tables.
+pub fn met(is_met: bool) -> &'static str {
+    if is_met { "met" } else { "**missed**" }
+}
+
 /// Requests per second.
 pub fn rate(sample: &Sample) -> f64 {
     sample.per_second

@@ -1,21 +1,27 @@
 //! Benchmarks with a baseline: the real server runs next to a minimal server for the same job, at the same
 //! time on the same disk, and only ratios are judged.
 //!
-//! `cargo run -p switchboard-bench --release -- [link|session|poll|livez|proxy|counts|scale|start|wave|all]`;
-//! README.md explains the figures. It builds nothing, listens on 127.0.0.1 only and leaves no files behind.
+//! `cargo run -p switchboard-bench --release -- [WHAT]`; README.md lists what can be measured and explains the
+//! figures. It builds nothing, listens on 127.0.0.1 only and leaves no files behind.
 
+mod access;
+mod backlog;
 mod baseline;
 #[cfg(target_os = "linux")]
 mod calls;
 mod counts;
+mod database;
 mod document;
 mod forward;
 mod goals;
+mod imports;
 mod issuer;
 mod link;
 mod listen;
+mod lists;
 mod load;
 mod machine;
+mod mixed;
 mod names;
 mod open_loop;
 mod options;
@@ -30,12 +36,16 @@ mod session;
 mod start;
 mod stats;
 mod strain;
+mod streams;
+mod sweep;
 mod wave;
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::options::{Benchmark, Cli, Options, Role};
@@ -91,22 +101,21 @@ async fn run(benchmark: Benchmark, options: &Options) -> Result<()> {
     let bench = Bench { own, builds, folder: folder.path().to_owned(), options };
     match benchmark {
         Benchmark::Wave => {
-            let wave = wave::measure(&bench, usize::try_from(options.accounts)?).await.context("measuring the wave")?;
-            print!("{wave}");
-            write_json(options, &wave)
+            let accounts = usize::try_from(options.accounts)?;
+            show(options, &wave::measure(&bench, accounts).await.context("measuring the wave")?)
         }
-        Benchmark::Strain => {
-            let strain = strain::measure(&bench).await.context("measuring under strain")?;
-            print!("{strain}");
-            write_json(options, &strain)
+        Benchmark::Strain => show(options, &strain::measure(&bench).await.context("measuring under strain")?),
+        Benchmark::Mixed => {
+            let accounts = usize::try_from(options.accounts)?;
+            show(options, &mixed::measure(&bench, accounts).await.context("measuring the mixed load")?)
         }
+        Benchmark::Sweep => show(options, &sweep::measure(&bench).await.context("measuring the sweep")?),
         _ => {
             let report = compare(benchmark, &bench).await?;
-            print!("{report}");
             if let Some(file) = &options.write {
                 document::write(file, &report.to_string())?;
             }
-            write_json(options, &report)
+            show(options, &report)
         }
     }
 }
@@ -144,7 +153,9 @@ async fn compare(benchmark: Benchmark, bench: &Bench<'_>) -> Result<Report> {
     Ok(report)
 }
 
-fn write_json(options: &Options, figures: &impl serde::Serialize) -> Result<()> {
+/// Prints figures, and writes them as JSON if that is wanted.
+fn show(options: &Options, figures: &(impl Display + Serialize)) -> Result<()> {
+    print!("{figures}");
     if let Some(file) = &options.json {
         let text = serde_json::to_string_pretty(figures)? + "\n";
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;

@@ -3,6 +3,7 @@
 //! only for those that were in flight (no coordinated omission).
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,6 +53,8 @@ pub struct RateSample {
     pub p99_us: f64,
     /// See `p50_us`.
     pub p999_us: f64,
+    /// See `p50_us`.
+    pub max_us: f64,
     /// Longest time without an answer to any request while at least one was due.
     pub stall_us: f64,
     /// How late requests were sent: the load generator was late, or every connection waited for an answer.
@@ -70,13 +73,31 @@ impl AtRate {
     }
 }
 
-/// A request that was answered, or failed.
+/// A request that was answered, or failed. Times are microseconds since the start, which has to be less than 71
+/// minutes ago: there may be millions of records.
 #[derive(Clone, Copy, Debug)]
 struct Record {
-    due: Instant,
-    sent: Instant,
-    done: Instant,
+    due: u32,
+    sent: u32,
+    done: u32,
     is_success: bool,
+}
+
+/// All requests of a run.
+#[derive(Debug)]
+pub struct Records(Vec<Record>);
+
+impl Records {
+    /// Sums up all requests. `None` if nothing was answered.
+    pub fn sample(&self) -> Option<RateSample> {
+        summary(self.0.clone())
+    }
+
+    /// Sums up the requests that were due between two times since the start. `None` if none of them was answered.
+    pub fn sample_of(&self, due: &Range<Duration>) -> Option<RateSample> {
+        let is_due = |record: &&Record| due.contains(&Duration::from_micros(record.due.into()));
+        summary(self.0.iter().filter(is_due).copied().collect())
+    }
 }
 
 /// Measures all targets, each at half of the rate that it reached in `levels`, or at `--rate`.
@@ -95,7 +116,11 @@ pub async fn measure(options: &Options, levels: &[Level], targets: &[Target<'_>]
         eprintln!("link at a fixed rate: round {} of {}", round + 1, options.rounds);
         for index in order {
             if let (Some(target), Some(run)) = (targets.get(index), runs.get_mut(index)) {
-                run.samples.push(load(target, run.rate, run.connections, Duration::from_secs(seconds)).await?);
+                let records = run_at(target, run.rate, run.connections, Duration::from_secs(seconds)).await?;
+                let sample = records.sample();
+                run.samples.push(sample.with_context(|| {
+                    format!("{} gave no answer of status 2xx at {:.0} a second", target.name, run.rate)
+                })?);
             }
         }
     }
@@ -111,35 +136,36 @@ fn greatest(levels: &[Level], name: &str) -> (f64, usize) {
     (rate, connections.max(CONNECTIONS))
 }
 
-async fn load(target: &Target<'_>, rate: f64, connections: usize, duration: Duration) -> Result<RateSample> {
+/// Sends `rate` requests per second for a time, and waits for the answers.
+pub async fn run_at(target: &Target<'_>, rate: f64, connections: usize, duration: Duration) -> Result<Records> {
     let mut opened = Vec::with_capacity(connections);
     for _ in 0..connections {
         opened.push(Connection::open(target.process.address()).await?);
     }
     let (sender, due) = mpsc::unbounded_channel();
     let due = Arc::new(Mutex::new(due));
+    let started = Instant::now();
     let mut clients = JoinSet::new();
     for (index, connection) in opened.into_iter().enumerate() {
         let first = index * target.requests.len() / connections;
         let address = target.process.address();
-        clients.spawn(client((address, connection), Arc::clone(&due), Arc::clone(&target.requests), first));
+        clients.spawn(client((address, connection), started, Arc::clone(&due), Arc::clone(&target.requests), first));
     }
     // On a thread of its own: the runtime's timers have a resolution of a millisecond.
     let pace = thread::Builder::new().name("pace".to_owned());
-    let pace = pace.spawn(move || keep_pace(&sender, rate, duration)).context("cannot start a thread")?;
+    let pace = pace.spawn(move || keep_pace(&sender, started, rate, duration)).context("cannot start a thread")?;
     let mut records = Vec::new();
     while let Some(done) = clients.join_next().await {
         records.extend(done?);
     }
     // It has ended: the clients end when it drops its sender.
     let _ = pace.join();
-    summary(records).with_context(|| format!("{} gave no answer of status 2xx at {rate:.0} a second", target.name))
+    Ok(Records(records))
 }
 
 /// Says when each request is due. Sleeps are late by a fraction of a millisecond; a request that is due
 /// already is said at once.
-fn keep_pace(sender: &UnboundedSender<Instant>, rate: f64, duration: Duration) {
-    let started = Instant::now();
+fn keep_pace(sender: &UnboundedSender<Instant>, started: Instant, rate: f64, duration: Duration) {
     let mut number = 0_u32;
     loop {
         let after = Duration::from_secs_f64(f64::from(number) / rate);
@@ -159,10 +185,12 @@ fn keep_pace(sender: &UnboundedSender<Instant>, rate: f64, duration: Duration) {
 /// Sends the next request that is due, until there are none.
 async fn client(
     (address, mut connection): (SocketAddr, Connection),
+    started: Instant,
     due: Arc<Mutex<UnboundedReceiver<Instant>>>,
     requests: Arc<Vec<Vec<u8>>>,
     first: usize,
 ) -> Vec<Record> {
+    let since = |at: Instant| u32::try_from((at - started).as_micros()).unwrap_or(u32::MAX);
     let mut records = Vec::with_capacity(4_096);
     for request in requests.iter().cycle().skip(first) {
         let Some(due) = due.lock().await.recv().await else { break };
@@ -173,7 +201,7 @@ async fn client(
             Ok(Err(_)) | Err(_) => None,
         };
         let is_success = status.is_some_and(|status| (200..300).contains(&status));
-        records.push(Record { due, sent, done: Instant::now(), is_success });
+        records.push(Record { due: since(due), sent: since(sent), done: since(Instant::now()), is_success });
         if status.is_none() {
             let Ok(another) = Connection::open(address).await else { break };
             connection = another;
@@ -186,36 +214,38 @@ async fn client(
 fn summary(mut records: Vec<Record>) -> Option<RateSample> {
     records.sort_by_key(|record| record.done);
     let stall = longest_stall(&records);
-    let sorted = |time: fn(&Record) -> Duration| {
-        let mut times: Vec<Duration> = records.iter().filter(|record| record.is_success).map(time).collect();
+    let sorted = |time: fn(&Record) -> u32| {
+        let times = records.iter().filter(|record| record.is_success).map(time);
+        let mut times: Vec<Duration> = times.map(|time| Duration::from_micros(time.into())).collect();
         times.sort_unstable();
         times
     };
-    let latencies = sorted(|record| record.done - record.due);
-    let late = sorted(|record| record.sent.saturating_duration_since(record.due));
+    let latencies = sorted(|record| record.done.saturating_sub(record.due));
+    let late = sorted(|record| record.sent.saturating_sub(record.due));
     (!latencies.is_empty()).then(|| RateSample {
         answers: latencies.len(),
         errors: records.len() - latencies.len(),
         p50_us: micros(percentile(&latencies, 50)),
         p99_us: micros(percentile(&latencies, 99)),
         p999_us: micros(per_mille(&latencies, 999)),
-        stall_us: micros(stall),
+        max_us: micros(latencies.last().copied().unwrap_or_default()),
+        stall_us: f64::from(stall),
         late_p99_us: micros(percentile(&late, 99)),
     })
 }
 
 /// The longest time between two answers in a row in which a request was due that had none. `records` are in
-/// the order of their answers.
-fn longest_stall(records: &[Record]) -> Duration {
-    let mut longest = Duration::ZERO;
+/// the order of their answers. In microseconds.
+fn longest_stall(records: &[Record]) -> u32 {
+    let mut longest = 0;
     // From the end: the earliest moment at which a request was due that was not answered before.
-    let mut waiting_since: Option<Instant> = None;
+    let mut waiting_since: Option<u32> = None;
     for (index, record) in records.iter().enumerate().rev() {
         let since = waiting_since.map_or(record.due, |since| since.min(record.due));
         waiting_since = Some(since);
         let before = index.checked_sub(1).and_then(|before| records.get(before)).map(|before| before.done);
         let began = before.map_or(since, |before| before.max(since));
-        longest = longest.max(record.done.saturating_duration_since(began));
+        longest = longest.max(record.done.saturating_sub(began));
     }
     longest
 }
@@ -227,34 +257,41 @@ mod tests {
     use crate::rounds::Run;
 
     /// Due and answered after so many milliseconds.
-    fn records(times: &[(u64, u64)]) -> Vec<Record> {
-        let started = Instant::now();
-        let at = |ms| started + Duration::from_millis(ms);
-        times
-            .iter()
-            .map(|&(due, done)| Record { due: at(due), sent: at(due), done: at(done), is_success: true })
-            .collect()
+    fn records(times: &[(u32, u32)]) -> Vec<Record> {
+        let record = |due, done| Record { due: due * 1_000, sent: due * 1_000, done: done * 1_000, is_success: true };
+        times.iter().map(|&(due, done)| record(due, done)).collect()
     }
 
     #[test]
     fn a_request_that_waits_behind_a_stall_is_charged_for_it() {
         // One a millisecond; the server stands still from 2 to 10.
-        let times: Vec<(u64, u64)> = (0..20).map(|due| (due, if (2..10).contains(&due) { 10 } else { due })).collect();
+        let times: Vec<(u32, u32)> = (0..20).map(|due| (due, if (2..10).contains(&due) { 10 } else { due })).collect();
         let sample = summary(records(&times)).unwrap();
         assert!((sample.p99_us - 8_000.0).abs() < 1.0, "{sample:?}");
         assert!((sample.stall_us - 8_000.0).abs() < 1.0, "{sample:?}");
+        assert!((sample.max_us - 8_000.0).abs() < 1.0, "{sample:?}");
         assert_eq!((sample.answers, sample.errors), (20, 0));
     }
 
     #[test]
+    fn a_request_belongs_to_the_time_at_which_it_was_due() {
+        let records = Records(records(&[(1, 2), (9, 30), (10, 11)]));
+        let sample = records.sample_of(&(Duration::ZERO..Duration::from_millis(10))).unwrap();
+        assert_eq!(sample.answers, 2);
+        assert!((sample.max_us - 21_000.0).abs() < 1.0, "{sample:?}");
+        assert_eq!(records.sample().unwrap().answers, 3);
+        assert!(records.sample_of(&(Duration::from_secs(1)..Duration::from_secs(2))).is_none());
+    }
+
+    #[test]
     fn a_pause_in_which_nothing_is_due_is_no_stall() {
-        assert_eq!(longest_stall(&records(&[(0, 1), (500, 502)])), Duration::from_millis(2));
+        assert_eq!(longest_stall(&records(&[(0, 1), (500, 502)])), 2_000);
     }
 
     #[test]
     fn one_slow_answer_beside_quick_ones_is_no_stall() {
         let times = records(&[(1, 2), (3, 4), (5, 6), (7, 8), (0, 9)]);
-        assert_eq!(longest_stall(&times), Duration::from_millis(2));
+        assert_eq!(longest_stall(&times), 2_000);
     }
 
     #[test]

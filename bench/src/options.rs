@@ -47,7 +47,11 @@ pub enum Benchmark {
     Wave,
     /// Clients that read nothing, slow clients, too many clients; large responses; a log that is not read.
     Strain,
-    /// All but `wave` and `strain`.
+    /// Latency while refreshes are due, a project is deleted and accounts are listed; takes minutes.
+    Mixed,
+    /// Links that expire as quickly as they are made: the backlog of the sweep, and latency; takes `--minutes`.
+    Sweep,
+    /// All but `wave`, `strain`, `mixed` and `sweep`.
     All,
 }
 
@@ -66,7 +70,8 @@ pub struct Options {
     /// Server to measure, as often as there are builds to compare [default: the one next to this program].
     #[arg(long, value_name = "[NAME=]PATH")]
     pub switchboard: Vec<Build>,
-    /// Links per second of the measurement at a fixed rate [default: half of what each server reached].
+    /// Links per second of the measurement at a fixed rate [default: half of what each server reached; 5000 in
+    /// `sweep`].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rate: Option<u32>,
     /// Greatest power of ten of accounts in `scale`, 3 to 7.
@@ -78,10 +83,13 @@ pub struct Options {
     /// Log filter of the server [default: the server's own].
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
-    /// Number of accounts of `wave`.
+    /// Number of accounts of `wave` and `mixed`.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(2_000..=1_000_000))]
     pub accounts: u64,
-    /// Response time of the token endpoint of `wave`, in milliseconds.
+    /// Duration of `sweep` in minutes, 2 to 60.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=60))]
+    pub minutes: u32,
+    /// Response time of the token endpoint of `wave` and `mixed`, in milliseconds.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=5_000))]
     pub provider_ms: u64,
     /// File for the server's log [default: none].

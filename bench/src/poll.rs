@@ -91,6 +91,7 @@ fn static_target(floor: &Process) -> Target<'_> {
     Target { name: STATIC.to_owned(), process: floor, requests }
 }
 
-fn livez_request(address: SocketAddr) -> Vec<u8> {
+/// Bytes of a request for `/livez`.
+pub fn livez_request(address: SocketAddr) -> Vec<u8> {
     request("GET", "/livez", address, &[], "")
 }

@@ -4,12 +4,13 @@ use std::fs::{self, OpenOptions};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::access::{Access, json_over, text_at};
+use crate::database;
 use crate::load::{Connection, request};
 use crate::options::Build;
 use crate::process::Process;
@@ -20,14 +21,15 @@ pub const SESSIONS: u64 = 1_000;
 /// Number of connections for set-up requests, so that their commits are grouped.
 const SETUP_CONNECTIONS: u64 = 16;
 
-const API: &str = "/api/v3.1/tool_router/session";
+const SESSION: &str = "/tool_router/session";
 
 /// `switchboard dev` and the API key that it printed.
 #[derive(Debug)]
 pub struct Product {
     /// The process.
     pub process: Process,
-    key: Arc<str>,
+    /// The key of its first project.
+    pub access: Access,
 }
 
 impl Product {
@@ -49,11 +51,20 @@ impl Product {
         Self::start_with(command, data_dir, Some(toolkits))
     }
 
+    /// The first build with a new database in `data_dir`, and a setting (an environment variable) that is not the
+    /// default.
+    pub fn start_setting(bench: &Bench<'_>, data_dir: &Path, (name, value): (&str, &str)) -> Result<Self> {
+        let mut command = command(bench, bench.first()?)?;
+        command.env(name, value);
+        Self::start_with(command, data_dir, None)
+    }
+
     fn start_with(command: Command, data_dir: &Path, toolkits: Option<&Path>) -> Result<Self> {
         let (process, printed) = start_dev(command, data_dir, toolkits)?;
         let key = word_after(&printed, "API key").filter(|key| key.starts_with("ak_"));
-        let key = key.context("the server printed no API key: is its data folder new?")?.into();
-        Ok(Self { process, key })
+        let key = key.context("the server printed no API key: is its data folder new?")?;
+        let access = Access::project(process.address(), key);
+        Ok(Self { process, access })
     }
 
     /// Stops it, so that `change` can write to its database, and starts it again.
@@ -61,14 +72,15 @@ impl Product {
         self,
         bench: &Bench<'_>,
         build: &Build,
-        data_dir: &Path,
+        (data_dir, toolkits): (&Path, Option<&Path>),
         change: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<Self> {
         self.process.stop()?;
-        change(&data_dir.join("switchboard.db"))?;
+        change(&database::path(data_dir))?;
         // The key was printed at the first start only.
-        let (process, _) = start_dev(command(bench, build)?, data_dir, None)?;
-        Ok(Self { process, key: self.key })
+        let (process, _) = start_dev(command(bench, build)?, data_dir, toolkits)?;
+        let access = self.access.at(process.address());
+        Ok(Self { process, access })
     }
 
     /// Creates one session per user: `user-0000`, `user-0001` and so on.
@@ -80,14 +92,14 @@ impl Product {
     pub async fn sessions_of(&self, number: u64, name: fn(u64) -> String) -> Result<Vec<String>> {
         let mut makers = JoinSet::new();
         for first in 0..SETUP_CONNECTIONS.min(number) {
-            let (address, key) = (self.process.address(), Arc::clone(&self.key));
+            let access = self.access.clone();
             makers.spawn(async move {
-                let mut connection = Connection::open(address).await?;
+                let mut connection = Connection::open(access.address()).await?;
                 let mut made = Vec::new();
                 let step = usize::try_from(SETUP_CONNECTIONS)?;
                 for user in (first..number).step_by(step) {
-                    let body = json!({ "user_id": name(user) }).to_string();
-                    let answer = post(&mut connection, address, &key, API, &body).await?;
+                    let body = json!({ "user_id": name(user) });
+                    let answer = access.exchange(&mut connection, "POST", SESSION, &body).await?;
                     made.push(text_at(&answer, "session_id")?);
                 }
                 anyhow::Ok(made)
@@ -102,14 +114,12 @@ impl Product {
 
     /// Bytes of a POST to one operation of a session.
     pub fn session_request(&self, session: &str, operation: &str, body: &Value) -> Vec<u8> {
-        let path = format!("{API}/{session}/{operation}");
-        request("POST", &path, self.process.address(), &headers(&self.key), &body.to_string())
+        self.access.request("POST", &format!("{SESSION}/{session}/{operation}"), body)
     }
 
     /// Bytes of a request to any operation; `null` for no body.
     pub fn api_request(&self, method: &str, path: &str, body: &Value) -> Vec<u8> {
-        let text = if body.is_null() { String::new() } else { body.to_string() };
-        request(method, &format!("/api/v3.1{path}"), self.process.address(), &headers(&self.key), &text)
+        self.access.request(method, path, body)
     }
 
     /// Connects the session's user to a toolkit as a browser does: page, then form. Returns the id of the
@@ -117,9 +127,8 @@ impl Product {
     pub async fn connect(&self, session: &str, toolkit: &str, form: &str) -> Result<String> {
         let address = self.process.address();
         let mut connection = Connection::open(address).await?;
-        let path = format!("{API}/{session}/link");
-        let answer =
-            post(&mut connection, address, &self.key, &path, &json!({ "toolkit": toolkit }).to_string()).await?;
+        let path = format!("{SESSION}/{session}/link");
+        let answer = self.access.exchange(&mut connection, "POST", &path, &json!({ "toolkit": toolkit })).await?;
         let page = format!("/link/{}", text_at(&answer, "link_token")?);
         let shown = connection.exchange(&request("GET", &page, address, &[], "")).await?.status;
         let browser = [("sec-fetch-site", "same-origin"), ("content-type", "application/x-www-form-urlencoded")];
@@ -142,8 +151,7 @@ impl Product {
 
     /// Sends one prepared request and returns its JSON response.
     pub async fn try_request(&self, request: &[u8]) -> Result<Value> {
-        let mut connection = Connection::open(self.process.address()).await?;
-        json_of(connection.exchange(request).await?)
+        json_over(&mut Connection::open(self.process.address()).await?, request).await
     }
 }
 
@@ -168,6 +176,17 @@ pub fn create_database(bench: &Bench<'_>, data_dir: &Path) -> Result<()> {
         bail!("switchboard project create failed; --server-log FILE shows why");
     }
     Ok(())
+}
+
+/// A key of the organisation of the first build's server, which has its data in `data_dir` and may be running.
+pub fn organization_key(bench: &Bench<'_>, data_dir: &Path) -> Result<String> {
+    let mut command = command(bench, bench.first()?)?;
+    command.args(["key", "create", "--organization", "--name", "bench", "--json", "--data-dir"]).arg(data_dir);
+    let output = command.output().context("cannot start the server's command line")?;
+    if !output.status.success() {
+        bail!("switchboard key create failed; --server-log FILE shows why");
+    }
+    text_at(&serde_json::from_slice(&output.stdout)?, "api_key")
 }
 
 /// `switchboard serve` of one build on an existing database.
@@ -242,26 +261,6 @@ fn command(bench: &Bench<'_>, build: &Build) -> Result<Command> {
         None => Stdio::null(),
     });
     Ok(command)
-}
-
-fn headers(key: &str) -> [(&str, &str); 2] {
-    [("x-api-key", key), ("content-type", "application/json")]
-}
-
-async fn post(connection: &mut Connection, address: SocketAddr, key: &str, path: &str, body: &str) -> Result<Value> {
-    json_of(connection.exchange(&request("POST", path, address, &headers(key), body)).await?)
-}
-
-fn json_of(answer: crate::load::Answer<'_>) -> Result<Value> {
-    let text = String::from_utf8_lossy(answer.body);
-    if !(200..300).contains(&answer.status) {
-        bail!("the server answered {}: {text}", answer.status);
-    }
-    serde_json::from_str(&text).context("the server's answer is not JSON")
-}
-
-fn text_at(answer: &Value, name: &str) -> Result<String> {
-    answer[name].as_str().map(ToOwned::to_owned).with_context(|| format!("the server's answer has no {name}"))
 }
 
 /// The word after a label at the beginning of a line.

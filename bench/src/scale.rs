@@ -72,7 +72,8 @@ async fn start(bench: &Bench<'_>, build: &Build, exponent: u32) -> Result<(Produ
     let requests = product.link_requests(&sessions).await?;
     let accounts = 10_u64.pow(exponent);
     let before = product.process.address();
-    let product = product.restart_after(bench, build, &folder, |database| insert(database, accounts))?;
+    let product = product
+        .restart_after(bench, build, (&folder, None), |database| insert(database, accounts, Inserted::Active))?;
     let after = product.process.address();
     // The port of the new process is another one.
     let requests = requests.iter().map(|request| for_host(request, &before.to_string(), &after.to_string()));
@@ -92,8 +93,17 @@ fn user_name(number: u64) -> String {
     format!("user-{:016x}", mixed ^ (mixed >> 31))
 }
 
-/// Inserts ACTIVE accounts of as many users into the database of a server that has stopped.
-fn insert(database: &Path, accounts: u64) -> Result<()> {
+/// What accounts that are inserted by SQL are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// ACTIVE, with a credential that nobody may open.
+    Active,
+    /// EXPIRED, without a credential, so that they can be listed.
+    Expired,
+}
+
+/// Inserts accounts of as many users into the database of a server that has stopped. It must have an auth config.
+pub fn insert(database: &Path, accounts: u64, kind: Inserted) -> Result<()> {
     let started = Instant::now();
     let mut connection = Connection::open(database)?;
     connection.busy_timeout(Duration::from_secs(5))?;
@@ -111,21 +121,25 @@ fn insert(database: &Path, accounts: u64) -> Result<()> {
             "INSERT INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status,
                word_id, account_type, params, credential_sealed, credential_version, connected_at, created_at,
                updated_at)
-             VALUES (?1, ?2, ?3, 'sandbox', ?4, 'OAUTH2', 'ACTIVE', 'sandbox_silver-castle', 'PRIVATE', '{}', ?5, 1,
+             VALUES (?1, ?2, ?3, 'sandbox', ?4, 'OAUTH2', ?7, 'sandbox_silver-castle', 'PRIVATE', '{}', ?5, 1,
                ?6, ?6, ?6)",
         )?;
-        let mut credential = vec![0x5a; CREDENTIAL_BYTES];
-        credential[0] = LAYOUT;
+        let mut sealed = vec![0x5a; CREDENTIAL_BYTES];
+        sealed[0] = LAYOUT;
+        let (status, credential) = match kind {
+            Inserted::Active => ("ACTIVE", Some(sealed)),
+            Inserted::Expired => ("EXPIRED", None),
+        };
         for number in 0..accounts {
             let created_at = EPOCH_MS + i64::try_from(number)?;
             // Sorts before the ids that the server makes.
             let id = format!("ca_0{number:019}");
-            insert.execute(params![id, project, user_name(number), auth_config, credential, created_at])?;
+            insert.execute(params![id, project, user_name(number), auth_config, credential, created_at, status])?;
         }
     }
     transaction.commit()?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    eprintln!("scale: {accounts} accounts inserted in {:.1} s", started.elapsed().as_secs_f64());
+    eprintln!("{accounts} accounts inserted in {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
 }
 
