@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::help::{KEY, Upstream, auth_config, finish, text, with_upstream};
+use crate::support::connected::announce_change;
 use crate::support::http::Api;
 use crate::support::server::TestServer;
 use switchboard::config::Layer;
@@ -301,6 +302,7 @@ async fn one_bad_row_fails_no_list() {
     for (id, sql) in broken {
         assert_eq!(damage.execute(sql, [id]).unwrap(), 1, "{sql}");
     }
+    announce_change(&world.server.database());
     let expected = vec![world.accounts[1].clone(), world.accounts[0].clone()];
     for query in ["", "?order_by=updated_at", "?user_ids=u1,u2,u3", "?toolkit_slugs=up,down", "?limit=1"] {
         let (mut found, mut next) = (Vec::new(), format!("/connected_accounts{query}"));

@@ -60,7 +60,7 @@ async fn a_shown_account_is_as_the_last_change_by_another_server_left_it() {
     };
     let first = shown().await;
     assert_eq!((text(&first, "status"), &first["alias"]), ("ACTIVE".to_owned(), &Value::Null));
-    assert_eq!(first["state"]["val"]["generic_api_key"], format!("{}...", &KEY[..4]));
+    assert_eq!(first["state"]["val"]["generic_api_key"], "REDACTED");
     other.call("PATCH", &path, json!({ "alias": "work" }).to_string()).await.expect(200);
     assert_eq!(shown().await["alias"], "work");
     let config = text(&first["auth_config"], "id");
@@ -74,7 +74,7 @@ async fn a_shown_account_is_as_the_last_change_by_another_server_left_it() {
     other.call("PATCH", "/org/project/config", masking(false)).await.expect(200);
     assert_eq!(shown().await["state"]["val"]["generic_api_key"], KEY);
     other.call("PATCH", "/org/project/config", masking(true)).await.expect(200);
-    assert_eq!(shown().await["state"]["val"]["generic_api_key"], format!("{}...", &KEY[..4]));
+    assert_eq!(shown().await["state"]["val"]["generic_api_key"], "REDACTED");
     other.delete(&path).await.expect(200);
     api.get(&path).await.expect_error(404, "ConnectedAccount_ResourceNotFound");
 }

@@ -192,7 +192,7 @@ async fn a_spooled_credential_of_an_earlier_version_is_stored() {
     let spooled = |key: &str| {
         let sealed = old.seal_secrets(place, &Secrets::from([("generic_api_key", key.into())]));
         json!({ "project_id": server.project_id, "account_id": account, "fence": row.refresh_fence,
-            "credential": BASE64.encode(sealed), "params": row.params, "expires_at": null, "now": row.updated_at })
+            "credential": BASE64.encode(sealed), "params": row.params.to_text(), "expires_at": null, "now": row.updated_at })
     };
     let spool = server.dir.path().join("switchboard.db.spool");
     std::fs::create_dir_all(&spool).unwrap();
