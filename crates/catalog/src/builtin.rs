@@ -1,4 +1,4 @@
-//! The toolkits that are compiled in. Add new folders to this list.
+//! The toolkits that are compiled in. Add new folders to this list, `with_tools` if they have a `tools.toml`.
 //!
 //! Each is parsed when it is first needed, so that a start costs the same with any number of them. A test parses them
 //! all.
@@ -17,6 +17,8 @@ pub(crate) struct Builtin {
     /// For messages.
     file_name: &'static str,
     text: &'static str,
+    /// `tools.toml`, if the toolkit has one.
+    tools: Option<&'static str>,
     /// None if the file is invalid, which the test excludes.
     parsed: OnceLock<Option<Arc<Toolkit>>>,
 }
@@ -28,17 +30,31 @@ impl Builtin {
     }
 
     fn parse(&self) -> Result<Toolkit, CatalogError> {
-        parse::toolkit(self.file_name, self.text, &PlainHttp::default())
+        let mut toolkit = parse::toolkit(self.file_name, self.text, &PlainHttp::default())?;
+        if let Some(tools) = self.tools {
+            toolkit.tools = parse::tools(&self.file_name.replace("toolkit.toml", "tools.toml"), tools, &toolkit)?;
+        }
+        Ok(toolkit)
     }
 }
 
+macro_rules! tools_text {
+    ($slug:literal) => {
+        None
+    };
+    ($slug:literal with_tools) => {
+        Some(include_str!(concat!("../../../toolkits/", $slug, "/tools.toml")))
+    };
+}
+
 macro_rules! toolkit_files {
-    ($($slug:literal)*) => {
+    ($($slug:literal $($with_tools:ident)?)*) => {
         /// All of them, in the order of slugs.
         pub(crate) static BUILTINS: [Builtin; [$($slug),*].len()] = [$(Builtin {
             slug: $slug,
             file_name: concat!("toolkits/", $slug, "/toolkit.toml"),
             text: include_str!(concat!("../../../toolkits/", $slug, "/toolkit.toml")),
+            tools: tools_text!($slug $($with_tools)?),
             parsed: OnceLock::new(),
         }),*];
     };
@@ -97,7 +113,7 @@ toolkit_files! {
     "quickbooks"
     "reddit"
     "salesforce"
-    "sandbox"
+    "sandbox" with_tools
     "sendgrid"
     "sentry"
     "serpapi"

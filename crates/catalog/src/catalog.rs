@@ -14,6 +14,8 @@ use crate::plain_http::PlainHttp;
 
 /// Name of the file inside a toolkit's folder.
 const FILE_NAME: &str = "toolkit.toml";
+/// Name of the file with its tools, which is optional.
+const TOOLS_FILE_NAME: &str = "tools.toml";
 
 /// Maximum size of a toolkit file in bytes; the largest builtin one has a few thousand.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -64,9 +66,7 @@ impl Catalog {
         let mut loaded = Vec::new();
         let mut problems = Vec::new();
         for path in toolkit_files(dir)? {
-            let file_name = path.display().to_string();
-            let parsed = read(&path, &file_name).and_then(|text| parse::toolkit(&file_name, &text, &self.plain));
-            match parsed {
+            match load(&path, &self.plain) {
                 Ok(toolkit) => loaded.push(toolkit),
                 Err(error) => problems.extend(error.into_problems()),
             }
@@ -109,14 +109,13 @@ impl Catalog {
     /// # Errors
     /// All problems of the file.
     pub fn load_file(&mut self, path: &Path) -> Result<String, CatalogError> {
-        let shown = path.display().to_string();
-        let text = read(path, &shown)?;
-        // Only the folder of a `toolkit.toml` must match the slug.
+        // Only the folder of a `toolkit.toml` must match the slug, and only it can have tools beside it.
         let in_place = path.file_name().is_some_and(|name| name == FILE_NAME);
         let toolkit = if in_place {
-            parse::toolkit(&shown, &text, &self.plain)?
+            load(path, &self.plain)?
         } else {
-            parse::loose_toolkit(&shown, &text, &self.plain)?
+            let shown = path.display().to_string();
+            parse::loose_toolkit(&shown, &read(path, &shown)?, &self.plain)?
         };
         let slug = toolkit.slug.clone();
         self.insert(Arc::new(toolkit));
@@ -162,7 +161,24 @@ pub(crate) fn toolkit_files(dir: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     Ok(files)
 }
 
-pub(crate) fn read(path: &Path, file_name: &str) -> Result<String, CatalogError> {
+/// The toolkit of a `toolkit.toml`, with the tools beside it.
+pub(crate) fn load(path: &Path, plain: &PlainHttp) -> Result<Toolkit, CatalogError> {
+    let file_name = path.display().to_string();
+    let mut toolkit = parse::toolkit(&file_name, &read(path, &file_name)?, plain)?;
+    let tools = tools_file(path);
+    if tools.exists() {
+        let file_name = tools.display().to_string();
+        toolkit.tools = parse::tools(&file_name, &read(&tools, &file_name)?, &toolkit)?;
+    }
+    Ok(toolkit)
+}
+
+/// The path of the file with the tools of a toolkit.
+pub(crate) fn tools_file(toolkit: &Path) -> PathBuf {
+    toolkit.with_file_name(TOOLS_FILE_NAME)
+}
+
+fn read(path: &Path, file_name: &str) -> Result<String, CatalogError> {
     let mut bytes = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
     if let Err(error) = read {

@@ -10,7 +10,6 @@ use std::time::SystemTime;
 use crate::catalog::{self, Catalog};
 use crate::error::{CatalogError, Problem};
 use crate::model::Toolkit;
-use crate::parse;
 use crate::plain_http::PlainHttp;
 
 /// Modification time and size of a file.
@@ -29,8 +28,8 @@ pub struct Folders {
 
 #[derive(Debug, Default)]
 struct File {
-    /// `None` if there is no such file.
-    stamp: Option<Stamp>,
+    /// Of the file and of the file with its tools; `None` if there is no such file.
+    stamps: [Option<Stamp>; 2],
     /// The last valid version.
     toolkit: Option<Arc<Toolkit>>,
 }
@@ -101,14 +100,14 @@ impl Folders {
     }
 
     fn look_at(&mut self, path: &Path, changes: &mut Changes) {
-        let stamp = stamp(path);
+        let stamps = [stamp(path), stamp(&catalog::tools_file(path))];
         let is_new = !self.files.contains_key(path);
         let file = self.files.entry(path.to_owned()).or_default();
-        if !is_new && file.stamp == stamp {
+        if !is_new && file.stamps == stamps {
             return;
         }
-        file.stamp = stamp;
-        match read(path, &self.plain) {
+        file.stamps = stamps;
+        match catalog::load(path, &self.plain) {
             Ok(toolkit) => {
                 let toolkit = Arc::new(toolkit);
                 file.toolkit = Some(Arc::clone(&toolkit));
@@ -136,9 +135,4 @@ impl Folders {
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.modified().ok(), metadata.len()))
-}
-
-fn read(path: &Path, plain: &PlainHttp) -> Result<Toolkit, CatalogError> {
-    let file_name = path.display().to_string();
-    parse::toolkit(&file_name, &catalog::read(path, &file_name)?, plain)
 }

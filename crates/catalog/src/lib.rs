@@ -22,6 +22,7 @@ mod plain_http;
 mod schema;
 mod scheme;
 pub mod template;
+mod tool;
 mod trust;
 mod validate;
 
@@ -29,13 +30,14 @@ pub use catalog::Catalog;
 pub use error::{CatalogError, Problem};
 pub use folders::{Changes, Folders};
 pub use model::{
-    Assertion, BasicScheme, Call, CallFormat, Callback, Capture, Choice, ClientAssertion, ClientAuthentication,
-    Condition, Escape, Expiry, ExtraToken, Field, FieldFormat, FieldOption, FieldText, Filter, Identity, KeyScheme,
-    NoAuth, OAuth1, OAuth2, Pkce, Placement, PostConnect, Probe, QueryEncoding, RateLimit, RateLimitUnit, Reach,
-    Refresh, RefreshToken, Sign, SignatureMethod, SigningAlgorithm, Sunset, TimeUnit, TokenErrors, TokenName,
-    TokenRequestFormat, TokenResponse, TokenScheme, Toolkit,
+    Argument, Assertion, BasicScheme, BodyFormat, Call, CallFormat, Callback, Capture, Choice, ClientAssertion,
+    ClientAuthentication, Condition, Effect, Escape, Expiry, ExtraToken, FailureRule, Field, FieldFormat, FieldOption,
+    FieldText, Filter, Identity, KeyScheme, Location, NoAuth, OAuth1, OAuth2, Pkce, Placement, PostConnect, Probe,
+    QueryEncoding, RateLimit, RateLimitUnit, Reach, Refresh, RefreshToken, Sign, SignatureMethod, SigningAlgorithm,
+    Style, Sunset, TimeUnit, TokenErrors, TokenName, TokenRequestFormat, TokenResponse, TokenScheme, Tool, ToolMethod,
+    Toolkit,
 };
 pub use overview::overview;
 pub use plain_http::PlainHttp;
-pub use schema::{json_schema, key_reference};
+pub use schema::{json_schema, key_reference, tools_json_schema, tools_key_reference};
 pub use scheme::{Scheme, UnknownScheme};

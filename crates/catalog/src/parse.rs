@@ -3,13 +3,15 @@
 //! The text is parsed twice: into the typed model, which finds unknown keys and wrong types, and into a tree
 //! with positions, which gives the other findings their lines.
 
+use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{CatalogError, Problem};
-use crate::model::Toolkit;
+use crate::model::{Tool, ToolFile, Toolkit};
 use crate::path::{Path, Step};
 use crate::plain_http::PlainHttp;
+use crate::tool;
 use crate::validate::{self, Finding};
 
 /// Parses and validates one file. `plain` are the hosts that it may use with `http`.
@@ -22,7 +24,23 @@ pub(crate) fn loose_toolkit(file: &str, text: &str, plain: &PlainHttp) -> Result
     read(file, text, None, plain)
 }
 
+/// Parses and validates the tools of a toolkit.
+pub(crate) fn tools(file: &str, text: &str, toolkit: &Toolkit) -> Result<Vec<Tool>, CatalogError> {
+    let mut parsed: ToolFile = checked(file, text, |parsed: &ToolFile| tool::findings(&parsed.tools, toolkit))?;
+    parsed.tools.sort_by(|one, other| one.slug.cmp(&other.slug));
+    Ok(parsed.tools)
+}
+
 fn read(file: &str, text: &str, folder: Option<&str>, plain: &PlainHttp) -> Result<Toolkit, CatalogError> {
+    checked(file, text, |toolkit| validate::findings(toolkit, folder, plain))
+}
+
+/// Parses a file and adds what `findings` finds in it.
+fn checked<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    findings: impl FnOnce(&T) -> Vec<Finding>,
+) -> Result<T, CatalogError> {
     let problem =
         |line: usize, message: String| Problem { file: file.to_owned(), line: Some(line), message: visible(&message) };
     let source = match DeTable::parse(text) {
@@ -37,19 +55,19 @@ fn read(file: &str, text: &str, folder: Option<&str>, plain: &PlainHttp) -> Resu
             return Err(CatalogError::new(vec![problem(line, message)]));
         }
     };
-    let toolkit: Toolkit = match toml::from_str(text) {
-        Ok(toolkit) => toolkit,
+    let parsed: T = match toml::from_str(text) {
+        Ok(parsed) => parsed,
         Err(error) => {
             let (line, message) = source.explain(&error);
             return Err(CatalogError::new(vec![problem(line, message)]));
         }
     };
-    let mut findings = validate::findings(&toolkit, folder, plain);
+    let mut findings = findings(&parsed);
     source.beyond_json(&mut findings);
     let mut problems: Vec<Problem> =
         findings.into_iter().map(|finding| problem(source.line(&finding.path), finding.to_string())).collect();
     if problems.is_empty() {
-        return Ok(toolkit);
+        return Ok(parsed);
     }
     problems.sort_by_key(|problem| problem.line);
     Err(CatalogError::new(problems))

@@ -1,31 +1,49 @@
 //! JSON Schema (draft 2020-12) of the toolkit file for editors, and the table of all keys for people. Both
 //! are generated from the types in `model/`, so that they are always current. Copies are
-//! `docs/toolkit.schema.json` and `docs/toolkit-keys.md`. Rules about several keys (hosts, template
-//! variables) are only in the validation.
+//! `docs/toolkit.schema.json` and `docs/toolkit-keys.md`, and for tools `docs/tools.schema.json` and
+//! `docs/tool-keys.md`. Rules about several keys (hosts, template variables) are only in the validation.
 
 use std::fmt::Write as _;
 
-use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use crate::model::Toolkit;
+use crate::model::{ToolFile, Toolkit};
 
-/// The schema as a JSON document.
+/// The schema of a toolkit file as a JSON document.
 pub fn json_schema() -> Value {
-    let mut schema = SchemaGenerator::new(SchemaSettings::draft2020_12()).into_root_schema_for::<Toolkit>().to_value();
-    schema["title"] = json!("Switchboard toolkit");
+    schema_of::<Toolkit>("Switchboard toolkit")
+}
+
+/// The schema of a file with tools.
+pub fn tools_json_schema() -> Value {
+    schema_of::<ToolFile>("Switchboard tools")
+}
+
+fn schema_of<T: JsonSchema>(title: &str) -> Value {
+    let mut schema = SchemaGenerator::new(SchemaSettings::draft2020_12()).into_root_schema_for::<T>().to_value();
+    schema["title"] = json!(title);
     schema
 }
 
-/// All tables of the file and their keys, as Markdown.
+/// All tables of a toolkit file and their keys, as Markdown.
 pub fn key_reference() -> String {
-    let schema = json_schema();
-    let mut page = String::from(
-        "# Every key of a toolkit file\n\nMade from the types that read the file. The guide is \
-         [toolkit-format.md](toolkit-format.md).\n",
-    );
-    table(&mut page, "The toolkit", &schema);
+    let heading = "# Every key of a toolkit file\n\nMade from the types that read the file. The guide is \
+                   [toolkit-format.md](toolkit-format.md).\n";
+    reference(heading, "The toolkit", &json_schema())
+}
+
+/// All tables of a file with tools and their keys, as Markdown.
+pub fn tools_key_reference() -> String {
+    let heading = "# Every key of a file with tools\n\nMade from the types that read the file. The guide is \
+                   [tool-format.md](tool-format.md).\n";
+    reference(heading, "The file", &tools_json_schema())
+}
+
+fn reference(heading: &str, root: &str, schema: &Value) -> String {
+    let mut page = heading.to_owned();
+    table(&mut page, root, schema);
     let definitions = schema["$defs"].as_object();
     for (name, definition) in definitions.into_iter().flatten() {
         if definition["properties"].is_object() {

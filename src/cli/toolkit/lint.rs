@@ -35,6 +35,7 @@ struct Warning {
 #[derive(Default)]
 struct Findings {
     toolkits: usize,
+    tools: usize,
     unverified: usize,
     problems: Vec<Problem>,
     warnings: Vec<Warning>,
@@ -118,6 +119,7 @@ fn questions(basic: &BasicScheme) -> Vec<String> {
 impl Findings {
     fn add(&mut self, toolkit: &Toolkit, others: &[&Toolkit], today: &str) {
         self.toolkits += 1;
+        self.tools += toolkit.tools.len();
         self.unverified += toolkit.unverified.len();
         let mut warn = |message: String| self.warnings.push(Warning { slug: toolkit.slug.clone(), message });
         if toolkit.sources.is_empty() {
@@ -141,8 +143,9 @@ impl Findings {
 
     fn summary(&self) -> String {
         format!(
-            "{}, no mistakes, {}, {}",
+            "{}, {}, no mistakes, {}, {}",
             count(self.toolkits, "toolkit"),
+            count(self.tools, "tool"),
             count(self.warnings.len(), "warning"),
             count(self.unverified, "unverified fact"),
         )
@@ -154,6 +157,7 @@ impl Findings {
         let warning = |warning: &Warning| json!({ "toolkit": warning.slug, "message": warning.message });
         json!({
             "toolkits": self.toolkits,
+            "tools": self.tools,
             "unverified": self.unverified,
             "errors": self.problems.iter().map(problem).collect::<Vec<_>>(),
             "warnings": self.warnings.iter().map(warning).collect::<Vec<_>>(),

@@ -7,8 +7,8 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 use switchboard_catalog::{
-    Call, Expiry, Field, FieldFormat, Identity, OAuth1, OAuth2, Pkce, Refresh, RefreshToken, Scheme, TokenScheme,
-    Toolkit,
+    Call, Effect, Expiry, Field, FieldFormat, Identity, OAuth1, OAuth2, Pkce, Refresh, RefreshToken, Scheme,
+    TokenScheme, Tool, Toolkit,
 };
 
 use super::requests;
@@ -84,6 +84,7 @@ fn text(toolkit: &Toolkit, with_requests: bool, public_url: &str) -> String {
         }
     }
     page.account(toolkit);
+    page.list("Tools", toolkit.tools.iter().map(|tool| format!("{} ({}): {}", tool.slug, effect(tool), tool.title)));
     page.list(
         "Sunset",
         toolkit.sunset.iter().map(|sunset| {
@@ -94,6 +95,16 @@ fn text(toolkit: &Toolkit, with_requests: bool, public_url: &str) -> String {
     page.list("Unverified", toolkit.unverified.iter().cloned());
     page.list("Sources", toolkit.sources.iter().cloned());
     page.0
+}
+
+/// What a tool does to the provider's data, in a word.
+fn effect(tool: &Tool) -> &'static str {
+    match tool.effect {
+        Effect::Read => "read",
+        Effect::Create => "create",
+        Effect::Update => "update",
+        Effect::Destructive => "destructive",
+    }
 }
 
 #[derive(Default)]

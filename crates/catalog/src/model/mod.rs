@@ -12,6 +12,7 @@ mod key;
 mod oauth1;
 mod oauth2;
 mod tokens;
+mod tool;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,8 @@ pub use oauth2::{
     TokenRequestFormat,
 };
 pub use tokens::{ExtraToken, Reach, TokenName};
+pub(crate) use tool::ToolFile;
+pub use tool::{Argument, BodyFormat, Effect, FailureRule, Location, Style, Tool, ToolMethod};
 
 /// A provider and the ways to authenticate with it.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -120,6 +123,10 @@ pub struct Toolkit {
     pub post_connect: Vec<PostConnect>,
     /// Identity of an account.
     pub identity: Option<Identity>,
+    /// Its tools, in the order of their slugs; from `tools.toml` beside the file.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub tools: Vec<Tool>,
 }
 
 pub(crate) fn yes() -> bool {

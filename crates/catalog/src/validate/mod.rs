@@ -141,7 +141,7 @@ impl Check<'_> {
 }
 
 /// A token of RFC 9110 section 5.6.2, as in header names.
-fn is_header_name(name: &str) -> bool {
+pub(crate) fn is_header_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(allowed)
 }
@@ -153,7 +153,7 @@ fn is_header_value(value: &str) -> bool {
 }
 
 /// A JSON pointer (RFC 6901) to a value inside the document.
-fn is_pointer(pointer: &str) -> bool {
+pub(crate) fn is_pointer(pointer: &str) -> bool {
     let mut after_tilde = pointer.split('~').skip(1);
     pointer.starts_with('/') && after_tilde.all(|rest| rest.starts_with(['0', '1']))
 }

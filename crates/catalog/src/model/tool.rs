@@ -1,0 +1,179 @@
+//! The keys of `tools.toml`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// A `tools.toml`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ToolFile {
+    /// The tools.
+    #[serde(default)]
+    pub tools: Vec<Tool>,
+}
+
+/// A tool: one request of the toolkit's API.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// Name for programs and models: the toolkit's slug in upper case, `_`, and what the tool does, such as
+    /// `GITHUB_CREATE_AN_ISSUE`. At most 64 characters.
+    pub slug: String,
+    /// Name for people.
+    pub title: String,
+    /// What the tool does, for a model. The first sentence names effect and object. At most 1,024 characters.
+    pub description: String,
+    /// Two to six sentences that a user could say who needs this tool.
+    pub use_cases: Vec<String>,
+    /// What the tool does to the provider's data.
+    pub effect: Effect,
+    /// A repeated call with the same arguments changes nothing more.
+    #[serde(default)]
+    pub idempotent: bool,
+    /// HTTP method.
+    pub method: ToolMethod,
+    /// Path below the toolkit's base URL, with arguments in braces: `/repos/{owner}/{repo}/issues`.
+    pub path: String,
+    /// How the arguments of the body are written.
+    #[serde(default)]
+    pub body: BodyFormat,
+    /// JSON pointer of the object in the body that holds the arguments, such as `/data`.
+    pub wrap: Option<String>,
+    /// Query parameters that are always sent.
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+    /// Headers that are always sent.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The arguments, by name.
+    #[serde(default)]
+    pub input: BTreeMap<String, Argument>,
+    /// Scopes that allow the call: one of the lists is enough, of which all are needed.
+    #[serde(default)]
+    pub scopes: Vec<Vec<String>>,
+    /// JSON pointer of the result in the provider's answer. The whole answer when omitted.
+    pub result: Option<String>,
+    /// Properties of the result, as JSON Schema. They describe; an answer is never refused for them.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Value>")]
+    pub output: BTreeMap<String, Map<String, Value>>,
+    /// When an answer with a successful status is a failure.
+    pub error_when: Option<FailureRule>,
+    /// The tool that replaces this one. A tool with it is deprecated.
+    pub replaced_by: Option<String>,
+}
+
+/// What a tool does to the provider's data.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Changes nothing.
+    Read,
+    /// Adds something.
+    Create,
+    /// Changes something that exists.
+    Update,
+    /// Can delete something, or have an effect that cannot be undone.
+    Destructive,
+}
+
+/// HTTP method of a tool.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ToolMethod {
+    /// Arguments go to the query.
+    Get,
+    /// Arguments go to the body.
+    Post,
+    /// Arguments go to the body.
+    Put,
+    /// Arguments go to the body.
+    Patch,
+    /// Arguments go to the query.
+    Delete,
+}
+
+impl ToolMethod {
+    /// Whether arguments without a place go to the body.
+    pub fn has_body(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch)
+    }
+}
+
+/// How the arguments of a body are written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyFormat {
+    /// A JSON object.
+    #[default]
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+}
+
+/// An argument: where it goes, and its JSON Schema. All other keys are keywords of the schema.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct Argument {
+    /// Where it goes. By default: to the path if the path names it, else to the body or, for GET and DELETE, to the
+    /// query.
+    #[serde(rename = "in")]
+    pub location: Option<Location>,
+    /// Its name at the provider, if it is another one. In a body, `.` leads into an object: `message.raw`.
+    #[serde(rename = "as")]
+    pub wire_name: Option<String>,
+    /// How a list or an object is written in a path, a query or a header.
+    pub style: Option<Style>,
+    /// The call needs it.
+    #[serde(default)]
+    pub required: bool,
+    /// Its schema.
+    #[serde(flatten)]
+    pub schema: Map<String, Value>,
+}
+
+/// Where an argument goes.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Location {
+    /// A part of the path.
+    Path,
+    /// A query parameter.
+    Query,
+    /// A header.
+    Header,
+    /// A member of the body.
+    Body,
+}
+
+/// How a list or an object is written in a path, a query or a header (the styles of `OpenAPI` 3.1).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    /// `tag=a&tag=b`.
+    Repeated,
+    /// `tag=a,b`.
+    Commas,
+    /// `tag=a b`.
+    Spaces,
+    /// `tag=a|b`.
+    Pipes,
+    /// `tag[]=a&tag[]=b`.
+    Brackets,
+    /// `filter[name]=a`.
+    DeepObject,
+}
+
+/// When an answer with a successful status is a failure.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FailureRule {
+    /// JSON pointer of a value in the answer.
+    pub pointer: String,
+    /// The answer is a failure if the value is this one.
+    pub equals: Option<Value>,
+    /// JSON pointer of the provider's message.
+    pub message: Option<String>,
+}

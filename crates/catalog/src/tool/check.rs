@@ -1,0 +1,212 @@
+//! The rules of a tool, beyond the types of its keys.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::profile::Profile;
+use crate::model::{Argument, BodyFormat, Effect, Location, Style, Tool, ToolMethod, Toolkit};
+use crate::path::Path;
+use crate::validate::{Finding, is_header_name, is_pointer};
+
+/// Maximum length of a slug: the limit of model vendors.
+const MAX_SLUG: usize = 64;
+/// Maximum length of a tool's description, in characters.
+const MAX_DESCRIPTION: usize = 1_024;
+/// Maximum size of the schema of all arguments, in bytes of JSON.
+const MAX_SCHEMA: usize = 24 * 1_024;
+/// Headers that no argument can set: they belong to the connection, or to the credential.
+const OWN_HEADERS: [&str; 7] =
+    ["accept", "accept-encoding", "authorization", "content-length", "content-type", "cookie", "host"];
+
+/// All findings of the tools of a toolkit.
+pub(crate) fn findings(tools: &[Tool], toolkit: &Toolkit) -> Vec<Finding> {
+    let mut check = Check { toolkit, findings: Vec::new() };
+    let mut slugs = BTreeSet::new();
+    for (index, tool) in tools.iter().enumerate() {
+        let path = Path::root("tools").index(index);
+        check.require(slugs.insert(&tool.slug), &path.key("slug"), "another tool has this slug");
+        check.texts(&path, tool);
+        check.request(&path, tool);
+        check.effect(&path, tool);
+        check.answer(&path, tool);
+    }
+    for (index, tool) in tools.iter().enumerate() {
+        if let Some(other) = &tool.replaced_by {
+            let path = Path::root("tools").index(index).key("replaced_by");
+            check.require(slugs.contains(other) && *other != tool.slug, &path, "must be the slug of another tool");
+        }
+    }
+    check.findings
+}
+
+struct Check<'t> {
+    toolkit: &'t Toolkit,
+    findings: Vec<Finding>,
+}
+
+impl Check<'_> {
+    fn require(&mut self, holds: bool, path: &Path, message: &str) {
+        if !holds {
+            self.findings.push(Finding { path: path.clone(), message: message.to_owned() });
+        }
+    }
+
+    fn texts(&mut self, path: &Path, tool: &Tool) {
+        let prefix = format!("{}_", self.toolkit.slug.to_ascii_uppercase());
+        let name = tool.slug.strip_prefix(&prefix).unwrap_or_default();
+        let is_slug = !name.is_empty()
+            && tool.slug.len() <= MAX_SLUG
+            && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        let message = format!("must be `{prefix}` and upper case words joined by `_`, at most {MAX_SLUG} characters");
+        self.require(is_slug, &path.key("slug"), &message);
+        let is_line = |text: &str| !text.trim().is_empty() && !text.chars().any(char::is_control);
+        self.require(is_line(&tool.title), &path.key("title"), "must be a text on one line");
+        let is_short = is_line(&tool.description) && tool.description.chars().count() <= MAX_DESCRIPTION;
+        let message = format!("must be a text of at most {MAX_DESCRIPTION} characters, on one line");
+        self.require(is_short, &path.key("description"), &message);
+        let is_list = (2..=6).contains(&tool.use_cases.len()) && tool.use_cases.iter().all(|text| is_line(text));
+        self.require(is_list, &path.key("use_cases"), "must be two to six sentences");
+    }
+
+    fn request(&mut self, path: &Path, tool: &Tool) {
+        let at = path.key("path");
+        let names = path_names(&tool.path);
+        self.require(
+            names.is_some() && is_path(&tool.path),
+            &at,
+            "must begin with `/` and have `{name}` for each argument",
+        );
+        for name in names.unwrap_or_default() {
+            let argument = tool.input.get(name);
+            let message = format!("`{{{name}}}` is no argument of the tool");
+            self.require(argument.is_some(), &at, &message);
+            if let Some(argument) = argument {
+                let key = path.key("input").key(name);
+                self.require(argument.required, &key, "stands in the path, so it must be required");
+                let is_path = argument.location.is_none_or(|location| location == Location::Path);
+                self.require(is_path, &key.key("in"), "stands in the path");
+            }
+        }
+        for (name, argument) in &tool.input {
+            self.argument(path, tool, name, argument);
+        }
+        let size = Value::Object(tool.input_schema()).to_string().len();
+        let message = format!("the schema of all arguments has {size} bytes; at most {MAX_SCHEMA} are allowed");
+        self.require(size <= MAX_SCHEMA, &path.key("input"), &message);
+        self.places_differ(path, tool);
+        for name in tool.headers.keys() {
+            let key = path.key("headers").key(name);
+            self.require(is_settable(name), &key, "must be a header that the connection and the credential do not use");
+        }
+        if let Some(wrap) = &tool.wrap {
+            let is_body = tool.method.has_body() && tool.body == BodyFormat::Json && is_pointer(wrap);
+            self.require(is_body, &path.key("wrap"), "must be a JSON pointer into a JSON body, such as `/data`");
+        }
+    }
+
+    fn argument(&mut self, path: &Path, tool: &Tool, name: &str, argument: &Argument) {
+        let key = path.key("input").key(name);
+        Profile { findings: &mut self.findings }.property(&key, name, &argument.schema, 1);
+        let location = tool.location(name, argument);
+        let is_body = location == Location::Body;
+        self.require(!is_body || tool.method.has_body(), &key.key("in"), "GET and DELETE have no body");
+        let in_path = path_names(&tool.path).unwrap_or_default().contains(&name);
+        self.require(location != Location::Path || in_path, &key.key("in"), "the path does not have this argument");
+        let wire_name = tool.wire_name(name, argument);
+        let fits = location != Location::Header || is_settable(wire_name);
+        self.require(fits, &key.key("as"), "must be a header that the connection and the credential do not use");
+        let kind = argument.schema.get("type").and_then(Value::as_str).unwrap_or_default();
+        let is_structured = matches!(kind, "array" | "object");
+        let needs_style = is_structured && (!is_body || tool.body == BodyFormat::Form);
+        self.require(
+            !needs_style || argument.style.is_some(),
+            &key.key("style"),
+            "a list or object outside of a JSON body needs a style",
+        );
+        let is_deep = argument.style == Some(Style::DeepObject);
+        self.require(
+            argument.style.is_none() || is_structured && is_deep == (kind == "object"),
+            &key.key("style"),
+            "must be one of a list, or `deep_object` of an object",
+        );
+    }
+
+    /// No two arguments have the same place and name at the provider.
+    fn places_differ(&mut self, path: &Path, tool: &Tool) {
+        let mut seen = BTreeSet::new();
+        for (name, argument) in &tool.input {
+            let location = tool.location(name, argument);
+            let wire_name = tool.wire_name(name, argument);
+            let is_fixed = match location {
+                Location::Query => tool.query.contains_key(wire_name),
+                Location::Header => tool.headers.keys().any(|fixed| fixed.eq_ignore_ascii_case(wire_name)),
+                Location::Path | Location::Body => false,
+            };
+            let is_new = seen.insert((location as u8, wire_name.to_ascii_lowercase()));
+            let key = path.key("input").key(name);
+            self.require(is_new && !is_fixed, &key, "another argument or value goes to the same place");
+        }
+    }
+
+    fn effect(&mut self, path: &Path, tool: &Tool) {
+        let is_read = tool.effect == Effect::Read;
+        self.require(
+            tool.method != ToolMethod::Get || is_read,
+            &path.key("effect"),
+            "GET changes nothing: its effect is `read`",
+        );
+        self.require(
+            tool.method != ToolMethod::Delete || tool.effect == Effect::Destructive,
+            &path.key("effect"),
+            "DELETE deletes: its effect is `destructive`",
+        );
+        for (index, scopes) in tool.scopes.iter().enumerate() {
+            let fits = !scopes.is_empty() && scopes.iter().all(|scope| !scope.is_empty() && !scope.contains(' '));
+            self.require(fits, &path.key("scopes").index(index), "must be a list of scopes without blanks");
+        }
+    }
+
+    fn answer(&mut self, path: &Path, tool: &Tool) {
+        let has_result = tool.result.as_deref().is_none_or(is_pointer);
+        self.require(has_result, &path.key("result"), "must be a JSON pointer such as `/data`");
+        for (name, schema) in &tool.output {
+            Profile { findings: &mut self.findings }.property(&path.key("output").key(name), name, schema, 1);
+        }
+        if let Some(rule) = &tool.error_when {
+            let at = path.key("error_when");
+            self.require(is_pointer(&rule.pointer), &at.key("pointer"), "must be a JSON pointer such as `/ok`");
+            let has_message = rule.message.as_deref().is_none_or(is_pointer);
+            self.require(has_message, &at.key("message"), "must be a JSON pointer such as `/error/message`");
+        }
+    }
+}
+
+/// The names in braces; none if braces do not match.
+pub(super) fn path_names(path: &str) -> Option<Vec<&str>> {
+    let mut names = Vec::new();
+    let mut rest = path;
+    while let Some(open) = rest.find('{') {
+        if rest[..open].contains('}') {
+            return None;
+        }
+        let (name, after) = rest[open + 1..].split_once('}')?;
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        names.push(Some(name).filter(|_| is_name)?);
+        rest = after;
+    }
+    (!rest.contains('}')).then_some(names)
+}
+
+/// A path without query, fragment, dot segments and blanks.
+fn is_path(path: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\\%".contains(&byte);
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && path.bytes().all(is_plain)
+        && !path.split('/').any(|segment| matches!(segment, "." | ".."))
+}
+
+fn is_settable(name: &str) -> bool {
+    is_header_name(name) && !OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name))
+}

@@ -1,0 +1,52 @@
+//! The schemas that clients get, and where an argument goes.
+
+use serde_json::{Map, Value, json};
+
+use super::check::path_names;
+use crate::model::{Argument, Location, Tool};
+
+impl Tool {
+    /// Where an argument goes.
+    pub fn location(&self, name: &str, argument: &Argument) -> Location {
+        argument.location.unwrap_or_else(|| {
+            if path_names(&self.path).unwrap_or_default().contains(&name) {
+                Location::Path
+            } else if self.method.has_body() {
+                Location::Body
+            } else {
+                Location::Query
+            }
+        })
+    }
+
+    /// The name of an argument at the provider.
+    pub fn wire_name<'a>(&'a self, name: &'a str, argument: &'a Argument) -> &'a str {
+        argument.wire_name.as_deref().unwrap_or(name)
+    }
+
+    /// The JSON Schema of the arguments: an object, with nothing else at its root. Keys are sorted, so that its bytes
+    /// are always the same.
+    pub fn input_schema(&self) -> Map<String, Value> {
+        let properties: Map<String, Value> =
+            self.input.iter().map(|(name, argument)| (name.clone(), argument.schema.clone().into())).collect();
+        let required: Vec<&String> =
+            self.input.iter().filter(|(_, argument)| argument.required).map(|(name, _)| name).collect();
+        let mut schema = Map::new();
+        schema.insert("properties".to_owned(), properties.into());
+        if !required.is_empty() {
+            schema.insert("required".to_owned(), json!(required));
+        }
+        schema.insert("type".to_owned(), "object".into());
+        schema
+    }
+
+    /// The JSON Schema of the result. Every property may be missing: it describes what the provider's documents say.
+    pub fn output_schema(&self) -> Map<String, Value> {
+        let properties: Map<String, Value> =
+            self.output.iter().map(|(name, schema)| (name.clone(), schema.clone().into())).collect();
+        let mut schema = Map::new();
+        schema.insert("properties".to_owned(), properties.into());
+        schema.insert("type".to_owned(), "object".into());
+        schema
+    }
+}
