@@ -16,7 +16,9 @@ color = "#336699"
 version = "20261122_00"
 base_url = "https://api.acme.example"
 hosts = ["api.acme.example"]
-[no_auth]
+[api_key]
+fields = [{ name = "generic_api_key", display_name = "API key", secret = true }]
+apply = [{ header = "X-Acme-Key", value = "{generic_api_key}" }]
 "##;
 
 /// A tool of two keys less than the smallest one; `more` adds them and others.
@@ -129,7 +131,7 @@ fn a_schema_that_a_model_vendor_refuses_is_reported() {
         ("type = [\"string\", \"null\"]", "type: must be one of string, integer"),
         ("type = \"string\", format = \"uri\"", "format: must be one of date-time"),
         ("type = \"string\", pattern = \"(?=a)\"", "pattern: must have at most 256 bytes"),
-        ("type = \"integer\", enum = [1]", "enum: must be a list of texts"),
+        ("type = \"integer\", enum = [1]", "enum: must be a list of texts that are not empty"),
         ("type = \"integer\", default = \"1\"", "default: must be a text, a number or a boolean"),
         ("type = \"string\", examples = [\"a\"]", "examples: not accepted by all models for a string"),
         ("anyOf = [{ type = \"string\" }], type = \"string\"", "anyOf: stands alone"),
@@ -139,7 +141,9 @@ fn a_schema_that_a_model_vendor_refuses_is_reported() {
         ),
         ("type = \"string\", style = \"commas\"", "style: must be one of a list"),
         ("type = \"string\", in = \"body\"", "in: GET and DELETE have no body"),
-        ("type = \"string\", in = \"header\", as = \"Authorization\"", "as: must be a header"),
+        ("type = \"string\", in = \"header\", as = \"x-acme-key\"", "as: must be a name"),
+        ("type = \"string\", in = \"header\", as = \"Referer\"", "as: must be a name"),
+        ("type = \"string\", in = \"header\", as = \"Authorization\"", "as: must be a name"),
     ];
     for (schema, expected) in cases {
         let found = problems(&tool(&format!("{READ}[tools.input]\na = {{ description = \"A.\", {schema} }}")));

@@ -9,6 +9,7 @@
 //! scan runs on a pool of threads that projects share fairly (`sqlite/scans.rs`).
 
 mod counts;
+pub mod failpoint;
 mod guard;
 mod migrate;
 mod page;

@@ -95,18 +95,14 @@ impl<'a> Row<'a> {
         Ok(stored.map(|stored| Reason::parse(&stored).unwrap_or_else(|| Reason::from_sentence(&stored))))
     }
 
-    /// Column with the parameters of an account, as JSON.
+    /// Column with the parameters of an account, as JSON. Others are marked as unreadable: such a row can be deleted.
     pub fn account_params(&self, column: usize) -> Result<AccountParams, ReadError> {
-        let parsed = self.opt_account_params(column)?;
-        parsed.ok_or_else(|| self.inconsistent(Some(column), "no parameters"))
+        Ok(AccountParams::read(&self.text(column)?))
     }
 
     /// The same for a column that may be NULL.
     pub fn opt_account_params(&self, column: usize) -> Result<Option<AccountParams>, ReadError> {
-        let text = self.opt_text(column)?;
-        let wrong = || self.inconsistent(Some(column), "not the parameters of an account");
-        let parse = |text: String| AccountParams::parse(&text).ok_or_else(wrong);
-        text.map(parse).transpose()
+        Ok(self.opt_text(column)?.as_deref().map(AccountParams::read))
     }
 
     /// Integer column.

@@ -62,6 +62,10 @@ pub struct AccountParams {
     /// Values that the current toolkit file derives from the fields. Never stored.
     #[serde(skip)]
     pub implied: BTreeMap<String, String>,
+    /// What is stored is no parameters of an account; all others are empty then. Such an account can be deleted, and
+    /// connected again, but its credential cannot be opened.
+    #[serde(skip)]
+    pub is_unreadable: bool,
 }
 
 /// Who an account is at its provider, as the provider's API reported it. Only the identifier and the tenant are
@@ -126,6 +130,11 @@ impl AccountParams {
     /// A template variable of the account: a connection field, a captured value or a derived value.
     pub fn value(&self, name: &str) -> Option<&String> {
         self.fields.get(name).or_else(|| self.captured.get(name)).or_else(|| self.implied.get(name))
+    }
+
+    /// Reads the stored form. What is not one is marked as unreadable.
+    pub fn read(text: &str) -> Self {
+        Self::parse(text).unwrap_or_else(|| Self { is_unreadable: true, ..Self::default() })
     }
 
     /// Reads the stored form; none if it is not one.

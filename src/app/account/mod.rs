@@ -15,8 +15,9 @@ use switchboard_vault::{Entropy, Secrets};
 
 use crate::app::Actor;
 use crate::app::base::core::Core;
-use crate::app::base::errors::account_not_found;
+use crate::app::base::errors::{account_not_found, readable};
 use crate::app::credential::Credentials;
+use crate::app::credential::seals::check_readable;
 use crate::app::project::Projects;
 use crate::app::revocation::Revocations;
 use crate::error::Result;
@@ -147,7 +148,7 @@ impl Accounts {
         let row = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
         let mask = self.projects.settings(project).await?.mask_secret_keys_in_connected_account;
         let config = self.core.store.auth_config(project, &row.auth_config_id).await?;
-        Ok(self.account_view(row, config, mask))
+        self.account_view(row, config, mask)
     }
 
     /// One page of accounts, rendered by `render`. A row that cannot be read is logged and left out. Decrypting
@@ -166,10 +167,10 @@ impl Accounts {
             let ListPage { rows, next, total } = page;
             let configs: HashMap<&str, &AuthConfigRow> = configs.iter().map(|row| (row.id.as_str(), row)).collect();
             let view = |row: AccountRow| {
-                let config = configs.get(row.auth_config_id.as_str()).copied().cloned();
-                accounts.account_view(row, config, mask)
+                let (id, config) = (row.id.clone(), configs.get(row.auth_config_id.as_str()).copied().cloned());
+                readable(&id, accounts.account_view(row, config, mask))
             };
-            let rows = rows.into_iter().map(view).collect();
+            let rows = rows.into_iter().filter_map(view).collect();
             render(ListPage { rows, next, total })
         });
         Ok(rendered.await?)
@@ -195,7 +196,8 @@ impl Accounts {
         }
     }
 
-    fn account_view(&self, row: AccountRow, auth_config: Option<AuthConfigRow>, mask: bool) -> AccountView {
+    fn account_view(&self, row: AccountRow, auth_config: Option<AuthConfigRow>, mask: bool) -> Result<AccountView> {
+        check_readable(&row.params)?;
         // One damaged row must not hide the others. Using that account fails with its own error (R70).
         let secrets = self.credentials.open_credential(&row).unwrap_or_else(|error| {
             tracing::error!(account.id = %row.id, cause = error.causes(), "a stored credential cannot be read");
@@ -206,7 +208,7 @@ impl Accounts {
         // None before the first connection, because the client is not registered yet.
         let client_id =
             client_id.and_then(|config| self.credentials.oauth_client(config).ok()).map(|client| client.client_id);
-        AccountView { row, auth_config, secrets, client_id, mask, lifetime }
+        Ok(AccountView { row, auth_config, secrets, client_id, mask, lifetime })
     }
 
     fn lifetime(&self, row: &AccountRow, secrets: &Secrets) -> Lifetime {

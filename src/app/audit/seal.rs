@@ -12,13 +12,13 @@ use std::time::Duration;
 use switchboard_store::WriteError;
 use switchboard_store::audit::AuditCursor;
 use switchboard_store::audit_segments::{self, Segment};
+use switchboard_store::failpoint;
 use switchboard_types::ProjectId;
 
 use super::canon::{self, Events, GENESIS};
 use super::head;
 use super::retention::Retention;
 use crate::app::audit::AuditLog;
-use crate::app::base::failpoint;
 use crate::error::Result;
 
 /// Time between two rounds.

@@ -6,7 +6,6 @@ pub mod catalog;
 pub mod change;
 pub mod core;
 pub mod errors;
-pub(in crate::app) mod failpoint;
 pub mod idempotency;
 pub mod networks;
 pub mod rate_limits;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use switchboard_auth::TokenSet;
 use switchboard_catalog::{RefreshToken, Scheme, Toolkit, template};
 use switchboard_store::accounts::{self, Activation};
+use switchboard_store::failpoint;
 use switchboard_store::links::{self, LinkPurpose};
 use switchboard_store::{Statement, Unit, WriteError, revocations};
 use switchboard_types::{
@@ -20,7 +21,6 @@ use super::visit::Offer;
 use super::{Ending, Finished};
 use crate::app::Actor;
 use crate::app::audit::Facts;
-use crate::app::base::failpoint;
 use crate::app::connect::Connector;
 use crate::app::credential::client::IssuedTo;
 use crate::app::provider::{FailedExchange, Failure, Provider, TokenCredential, learned_by_exchange};

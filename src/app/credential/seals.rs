@@ -78,6 +78,14 @@ fn bound_to_destination(context: SealContext, params: &AccountParams) -> SealCon
     bound_to_values(bound_to_values(context, "field", &params.fields), "captured", &params.captured)
 }
 
+/// Refuses parameters that could not be read: nothing may be opened, sealed or shown with them.
+pub(in crate::app) fn check_readable(params: &AccountParams) -> Result<()> {
+    if params.is_unreadable {
+        return Err(Error::of(Code::RowUnreadable, &[("what", &"parameters of a connected account")]));
+    }
+    Ok(())
+}
+
 /// Seal context of an account's credential.
 pub(in crate::app) fn credential_context(owner: &Owner<'_>, params: &AccountParams) -> SealContext {
     bound_to_destination(owner.context("connected_accounts", owner.account_id, "credential_sealed"), params)
@@ -178,6 +186,7 @@ impl Credentials {
     /// Opens an account's credential; empty if it has none.
     pub fn open_credential(&self, account: &AccountRow) -> Result<Secrets> {
         let Some(sealed) = &account.credential_sealed else { return Ok(Secrets::new()) };
+        check_readable(&account.params)?;
         Ok(self.ring.open_secrets(credential_context(&account.into(), &account.params), sealed)?)
     }
 

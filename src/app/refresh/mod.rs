@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use switchboard_catalog::Toolkit;
 use switchboard_store::accounts::{AccountRow, AccountStatus};
+use switchboard_store::failpoint;
 use switchboard_store::{Unit, WriteError};
 use switchboard_types::{AccountId, CredentialVersion, Fence, ProjectId, ReasonCode, Timestamp};
 use switchboard_vault::Secrets;
@@ -25,7 +26,6 @@ use super::Actor;
 use super::provider::{Failure, Health, TokenCredential};
 use crate::app::base::core::Core;
 use crate::app::base::errors::{account_not_found, auth_config_not_found, reauth_required};
-use crate::app::base::failpoint;
 use crate::app::credential::Credentials;
 use crate::app::credential::client::IssuedTo;
 use crate::app::model::params::with_derived_values;

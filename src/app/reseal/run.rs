@@ -6,12 +6,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use switchboard_store::accounts::AccountRow;
+use switchboard_store::failpoint;
 use switchboard_store::reseal::{self, RowKey, SealedAccount, SealedColumn};
 use switchboard_store::{Statement, Store, Unit};
 use switchboard_types::{AccountId, AccountParams, ProjectId};
 use switchboard_vault::{KeyRing, OpenError, SealContext};
 
-use crate::app::base::{failpoint, idempotency};
+use crate::app::base::idempotency;
 use crate::app::credential::seals::{self, Owner};
 use crate::app::spool::rotation;
 use crate::error::Error;
@@ -203,6 +204,9 @@ impl Run<'_> {
                 let Some(account) = self.account(project, &attempt.account_id).await? else {
                     return Ok(Err(Skipped::Orphan));
                 };
+                if let Err(error) = seals::check_readable(&account.params) {
+                    return Ok(Err(error.into()));
+                }
                 ("verifier_sealed", seals::verifier_context(&(&account).into(), &attempt, &account.params))
             }
             SealedColumn::Parked => {
@@ -210,10 +214,16 @@ impl Run<'_> {
                 let Some(account) = self.account(project, &row.account_id).await? else {
                     return Ok(Err(Skipped::Orphan));
                 };
+                if let Err(error) = seals::check_readable(&row.params) {
+                    return Ok(Err(error.into()));
+                }
                 ("parked_sealed", seals::pending_context(&(&account).into(), &row))
             }
             SealedColumn::Revocation => {
                 let Some(row) = self.store.revocation(project, id).await? else { return Ok(Err(Skipped::Orphan)) };
+                if let Err(error) = seals::check_readable(&row.params) {
+                    return Ok(Err(error.into()));
+                }
                 ("material_sealed", seals::revocation_context(&row))
             }
             SealedColumn::Response => {

@@ -75,7 +75,7 @@ impl Revocations {
             auth_config_id: account.auth_config_id.clone(),
             scheme: account.scheme,
             is_managed: config.is_some_and(uses_managed_client),
-            params: *params,
+            params: params.stored(),
             state,
             tokens: tokens_text(&[]),
             detail,

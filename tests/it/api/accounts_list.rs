@@ -320,6 +320,12 @@ async fn one_bad_row_fails_no_list() {
         let error = api.get(&format!("/connected_accounts/{id}")).await.expect_error(500, "stored_row_unreadable");
         assert!(text(&error, "message").starts_with("A stored row cannot be read: "), "{error}");
     }
+    // One whose parameters are damaged can be deleted; its credential is erased.
+    let damaged = &world.accounts[3];
+    api.delete(&format!("/connected_accounts/{damaged}")).await.expect(200);
+    let sealed = "SELECT COUNT(*) FROM connected_accounts WHERE credential_sealed IS NOT NULL AND id = $1";
+    assert_eq!(damage.query_row(sealed, [damaged], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    api.get(&format!("/connected_accounts/{damaged}")).await.expect_error(404, "ConnectedAccount_ResourceNotFound");
 }
 
 async fn bad_query(api: &Api, path: &str, key: &str) {

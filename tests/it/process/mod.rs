@@ -23,6 +23,7 @@ mod pages;
 mod quickstart;
 mod reference;
 mod reload;
+mod remembered;
 mod reseal;
 mod schemathesis;
 mod sdk;

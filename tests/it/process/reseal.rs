@@ -329,7 +329,7 @@ async fn an_old_value_that_is_written_back_is_refused() {
     assert!(error.contains("does not fit the master key"), "{error}");
 }
 
-/// How long it takes: `cargo nextest run --release -p switchboard --test it million_accounts --run-ignored only
+/// How long it takes: `cargo nextest run --release -p switchboard --test flows million_accounts --run-ignored only
 /// --no-capture`, with `ACCOUNTS=` for another number; the figure is in bench/README.md.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes"]

@@ -39,7 +39,7 @@ impl Dev {
         Self::spawn(Self::command(listen, data_dir, arguments).stderr(log))
     }
 
-    /// The same, and it ends as by a power cut when it reaches a named place (`src/app/base/failpoint.rs`).
+    /// The same, and it ends as by a power cut when it reaches a named place (`crates/store/src/failpoint.rs`).
     pub fn start_until(place: &str, listen: &str, data_dir: &Path, arguments: &[&str]) -> Self {
         let mut command = Self::command(listen, data_dir, arguments);
         Self::spawn(command.env("SWITCHBOARD_FAILPOINT", place).stderr(Stdio::null()))

@@ -172,7 +172,7 @@ pub enum Style {
 pub struct FailureRule {
     /// JSON pointer of a value in the answer.
     pub pointer: String,
-    /// The answer is a failure if the value is this one.
+    /// The answer is a failure if the value is this one; when omitted, if there is a value.
     pub equals: Option<Value>,
     /// JSON pointer of the provider's message.
     pub message: Option<String>,

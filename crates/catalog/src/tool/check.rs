@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::profile::Profile;
-use crate::model::{Argument, BodyFormat, Effect, Location, Style, Tool, ToolMethod, Toolkit};
+use crate::model::{Argument, BodyFormat, Effect, Location, Placement, Style, Tool, ToolMethod, Toolkit};
 use crate::path::Path;
-use crate::validate::{Finding, is_header_name, is_pointer};
+use crate::scheme::Scheme;
+use crate::validate::{Finding, is_header_name, is_header_value, is_pointer};
 
 /// Maximum length of a slug: the limit of model vendors.
 const MAX_SLUG: usize = 64;
@@ -16,8 +17,23 @@ const MAX_DESCRIPTION: usize = 1_024;
 /// Maximum size of the schema of all arguments, in bytes of JSON.
 const MAX_SCHEMA: usize = 24 * 1_024;
 /// Headers that no argument can set: they belong to the connection, or to the credential.
-const OWN_HEADERS: [&str; 7] =
-    ["accept", "accept-encoding", "authorization", "content-length", "content-type", "cookie", "host"];
+const OWN_HEADERS: [&str; 15] = [
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "referer",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// All findings of the tools of a toolkit.
 pub(crate) fn findings(tools: &[Tool], toolkit: &Toolkit) -> Vec<Finding> {
@@ -50,6 +66,19 @@ impl Check<'_> {
         if !holds {
             self.findings.push(Finding { path: path.clone(), message: message.to_owned() });
         }
+    }
+
+    /// Where the credentials of the toolkit's schemes go, of one kind.
+    fn applied<'a>(&'a self, of: impl Fn(&'a Placement) -> Option<&'a str> + 'a) -> impl Iterator<Item = &'a str> + 'a {
+        let placements = Scheme::ALL.iter().flat_map(|scheme| self.toolkit.placements(*scheme));
+        placements.filter_map(of)
+    }
+
+    /// Whether a tool may set a header.
+    fn is_settable(&self, name: &str) -> bool {
+        is_header_name(name)
+            && !OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name))
+            && !self.applied(|placement| placement.header.as_deref()).any(|used| used.eq_ignore_ascii_case(name))
     }
 
     fn texts(&mut self, path: &Path, tool: &Tool) {
@@ -95,9 +124,19 @@ impl Check<'_> {
         let message = format!("the schema of all arguments has {size} bytes; at most {MAX_SCHEMA} are allowed");
         self.require(size <= MAX_SCHEMA, &path.key("input"), &message);
         self.places_differ(path, tool);
-        for name in tool.headers.keys() {
+        for (name, value) in &tool.headers {
             let key = path.key("headers").key(name);
-            self.require(is_settable(name), &key, "must be a header that the connection and the credential do not use");
+            self.require(
+                self.is_settable(name),
+                &key,
+                "must be a header that the connection and the credential do not use",
+            );
+            self.require(is_header_value(value), &key, "must be visible ASCII");
+        }
+        for name in tool.query.keys() {
+            let is_free =
+                !name.is_empty() && !self.applied(|placement| placement.query.as_deref()).any(|used| used == name);
+            self.require(is_free, &path.key("query").key(name), "must be a name that the credential does not use");
         }
         if let Some(wrap) = &tool.wrap {
             let is_body = tool.method.has_body() && tool.body == BodyFormat::Json && is_pointer(wrap);
@@ -114,8 +153,15 @@ impl Check<'_> {
         let in_path = path_names(&tool.path).unwrap_or_default().contains(&name);
         self.require(location != Location::Path || in_path, &key.key("in"), "the path does not have this argument");
         let wire_name = tool.wire_name(name, argument);
-        let fits = location != Location::Header || is_settable(wire_name);
-        self.require(fits, &key.key("as"), "must be a header that the connection and the credential do not use");
+        let fits = match location {
+            Location::Header => self.is_settable(wire_name),
+            Location::Query => !self.applied(|placement| placement.query.as_deref()).any(|used| used == wire_name),
+            Location::Body => !self.applied(|placement| placement.body.as_deref()).any(|used| used == wire_name),
+            Location::Path => true,
+        };
+        self.require(fits, &key.key("as"), "must be a name that the connection and the credential do not use");
+        let has_names = location != Location::Body || wire_name.split('.').all(|part| !part.is_empty());
+        self.require(has_names, &key.key("as"), "must be names joined by `.`");
         let kind = argument.schema.get("type").and_then(Value::as_str).unwrap_or_default();
         let is_structured = matches!(kind, "array" | "object");
         let needs_style = is_structured && (!is_body || tool.body == BodyFormat::Form);
@@ -205,8 +251,4 @@ fn is_path(path: &str) -> bool {
         && !path.starts_with("//")
         && path.bytes().all(is_plain)
         && !path.split('/').any(|segment| matches!(segment, "." | ".."))
-}
-
-fn is_settable(name: &str) -> bool {
-    is_header_name(name) && !OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name))
 }

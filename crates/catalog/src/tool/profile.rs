@@ -1,5 +1,5 @@
-//! The subset of JSON Schema that a tool may use. What is in it is accepted by the tool interfaces of `OpenAI`,
-//! Anthropic, Gemini and Bedrock, and by the official SDKs: one bad schema makes a vendor refuse the whole list.
+//! The subset of JSON Schema that a tool may use, made for the tool interfaces of `OpenAI`, Anthropic, Gemini and Bedrock
+//! and for the official SDKs: one bad schema makes a vendor refuse the whole list.
 
 use serde_json::{Map, Value};
 
@@ -92,9 +92,10 @@ impl Profile<'_> {
             self.report(&at, "stands alone, beside a `description` at most");
         }
         let (limit, deepest) = MAX_ALTERNATIVES;
-        let Some(options) = schema.get("anyOf").and_then(Value::as_array).filter(|options| options.len() <= limit)
+        let Some(options) =
+            schema.get("anyOf").and_then(Value::as_array).filter(|options| (1..=limit).contains(&options.len()))
         else {
-            self.report(&at, format!("must be a list of at most {limit} schemas"));
+            self.report(&at, format!("must be a list of 1 to {limit} schemas"));
             return;
         };
         if alternatives == deepest {
@@ -129,9 +130,11 @@ impl Profile<'_> {
     /// Checks the values of keywords.
     fn values(&mut self, path: &Path, schema: &Map<String, Value>, kind: &str) {
         if let Some(values) = schema.get("enum") {
-            let texts = values.as_array().filter(|values| !values.is_empty() && values.iter().all(Value::is_string));
+            let texts = values.as_array().filter(|values| {
+                !values.is_empty() && values.iter().all(|value| value.as_str().is_some_and(|text| !text.is_empty()))
+            });
             if kind != "string" || texts.is_none() {
-                self.report(&path.key("enum"), "must be a list of texts, of a string");
+                self.report(&path.key("enum"), "must be a list of texts that are not empty, of a string");
             }
         }
         if let Some(default) = schema.get("default") {

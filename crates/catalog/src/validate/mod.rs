@@ -147,7 +147,7 @@ pub(crate) fn is_header_name(name: &str) -> bool {
 }
 
 /// Visible ASCII and inner spaces, which every HTTP implementation accepts in a header value.
-fn is_header_value(value: &str) -> bool {
+pub(crate) fn is_header_value(value: &str) -> bool {
     let visible = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     visible && !value.is_empty() && value.trim() == value
 }

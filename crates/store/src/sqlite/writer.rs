@@ -19,7 +19,7 @@ use super::file_size;
 use super::generations::{self, Generations, Topic};
 use super::plan;
 use crate::unit::{Action, Expect};
-use crate::{Statement, Unit, Value, WriteError, guard};
+use crate::{Statement, Unit, Value, WriteError, failpoint, guard};
 
 /// Capacity of the queue; beyond it callers wait.
 const QUEUE_CAPACITY: usize = 4096;
@@ -297,6 +297,7 @@ impl<'c> Statements<'c> {
         let change =
             change.map_err(|error| WriteError::Unavailable(format!("caches cannot be invalidated: {error}")))?;
         let committed = self.run("COMMIT");
+        failpoint::hit("between_commit_and_generation");
         change.finish();
         committed
     }
@@ -318,7 +319,9 @@ impl<'c> Statements<'c> {
         });
         // Nothing that was bound stays in memory.
         prepared.clear_bindings();
-        if let Some(topic) = topic.filter(|topic| !self.changed.contains(topic)) {
+        // Jobs look for rows to change again and again; finding none is no change.
+        let is_change = !matches!(done, Ok(0));
+        if let Some(topic) = topic.filter(|topic| is_change && !self.changed.contains(topic)) {
             self.changed.push(topic);
         }
         done

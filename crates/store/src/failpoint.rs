@@ -1,4 +1,5 @@
-//! Named points at which a test aborts the process, as a power failure would. Not part of release builds.
+//! Named points at which a test aborts the process, as a power failure would: of the store, and of the program that uses
+//! it. Not part of release builds.
 
 /// Aborts the process if `SWITCHBOARD_FAILPOINT` names this point.
 #[cfg(debug_assertions)]
