@@ -6,7 +6,6 @@ mod links;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::path::Path;
 
 use serde_json::Value;
 use switchboard::api::operations::State;
@@ -15,13 +14,9 @@ use switchboard::app::explain::Finding;
 use switchboard::config::{DEFAULTS, Layer};
 use switchboard::error::Code;
 
+use crate::support::documents::{assert_generated, read};
 use crate::support::process::run;
 use crate::support::tools::root;
-
-fn read(path: impl AsRef<Path>) -> String {
-    let path = root().join(path);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
 
 /// Public fields of `Layer`, in the order of the source.
 fn layer_fields() -> Vec<String> {
@@ -69,21 +64,6 @@ fn every_setting_is_a_flag_and_an_environment_variable() {
         assert!(help.contains(&flag), "{flag} is not in:\n{help}");
         let variable = format!("[env: SWITCHBOARD_{}=", field.to_ascii_uppercase());
         assert!(help.contains(&variable), "{variable} is not in:\n{help}");
-    }
-}
-
-/// Compares the part of a document between its markers with what is generated from the code;
-/// `UPDATE_DOCS=1` writes it instead.
-#[track_caller]
-pub fn assert_generated(path: &str, name: &str, generated: &str) {
-    let document = read(path);
-    let (begin, end) = (format!("<!-- {name}: generated -->\n"), format!("<!-- {name}: end -->"));
-    let (before, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("{path} has no {begin}"));
-    let (found, after) = rest.split_once(&end).unwrap_or_else(|| panic!("{path} has no {end}"));
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(root().join(path), format!("{before}{begin}{generated}{end}{after}")).unwrap();
-    } else {
-        assert!(found == generated, "{path}, {name}: run this test with UPDATE_DOCS=1");
     }
 }
 

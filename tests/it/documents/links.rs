@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::read;
 use crate::architecture::sources;
+use crate::support::documents::read;
 use crate::support::tools::root;
 
 /// Documents and the most lines that they may have.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use switchboard::api::table;
 
 use self::recorder::Recorder;
-use crate::documents::assert_generated;
+use crate::support::documents::assert_generated;
 use crate::support::process::{self, Dev};
 use crate::support::tools::{root, tool};
 

@@ -6,6 +6,7 @@ pub mod browser;
 pub mod chance;
 pub mod clock;
 pub mod connected;
+pub mod documents;
 pub mod first_layout;
 pub mod http;
 pub mod process;
