@@ -311,6 +311,6 @@ mod tests {
         let levels = [level(1, 900.0), level(64, 9_000.0), level(256, 8_000.0)];
         assert_eq!(greatest(&levels, "server"), (9_000.0, 64));
         assert_eq!(greatest(&levels[..1], "server"), (900.0, 16));
-        assert_eq!(greatest(&levels, "nobody"), (0.0, 16));
+        assert_eq!(greatest(&levels, "unknown"), (0.0, 16));
     }
 }

@@ -189,7 +189,7 @@ mod tests {
         let level = Level { connections: 64, runs };
         let ratio = level.ratio("server", "baseline", |sample| sample.per_second).unwrap();
         assert!((ratio.min - 0.8).abs() < 1e-9 && (ratio.median - 0.9).abs() < 1e-9 && (ratio.max - 0.9).abs() < 1e-9);
-        assert!(level.compare("server", "nobody", |_, _| 0.0).is_none());
+        assert!(level.compare("server", "unknown", |_, _| 0.0).is_none());
         assert_eq!(level.runs[0].errors(), 3);
     }
 

@@ -96,7 +96,7 @@ fn user_name(number: u64) -> String {
 /// What accounts that are inserted by SQL are like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inserted {
-    /// ACTIVE, with a credential that nobody may open.
+    /// ACTIVE, with a credential that cannot be opened.
     Active,
     /// EXPIRED, without a credential, so that they can be listed.
     Expired,

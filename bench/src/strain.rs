@@ -71,7 +71,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Strain> {
     eprintln!("2,000 clients, a tenth of them slow");
     rows.push(slow(&start("slow")?).await?);
     for (name, callers, reads) in [
-        ("60 answers of 10 MB that nobody reads", 60, false),
+        ("60 answers of 10 MB that are not read", 60, false),
         ("60 answers of 10 MB that are read", 60, true),
         ("500 answers of 10 MB that are read", 500, true),
     ] {

@@ -135,7 +135,7 @@ const PHRASES: &[&str] = &[
 const COMMENT_PHRASES: &[&str] = &["whom"];
 
 /// Folders whose sources are checked. Released migrations stay as they are.
-const CODE: [&str; 3] = ["src", "crates", "tests"];
+const CODE: [&str; 4] = ["bench", "src", "crates", "tests"];
 
 /// This file has every phrase.
 const THIS_FILE: &str = "tests/it/language.rs";
@@ -311,7 +311,8 @@ fn tests_are_named_and_explained_in_the_same_words() {
 
 #[test]
 fn documents_use_the_same_words() {
-    let named = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "fuzz/README.md"].map(file);
+    let named =
+        ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "fuzz/README.md"].map(file);
     let documents: Vec<_> = named.into_iter().chain(files("docs", ".md")).chain(files("tests", ".md")).collect();
     assert!(documents.len() > 15, "only {} documents were found", documents.len());
     let found = documents.iter().flat_map(|(path, text)| wrong_phrases(path, "a document", passages(text)));

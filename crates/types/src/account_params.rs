@@ -62,7 +62,7 @@ pub struct AccountParams {
     /// Values that the current toolkit file derives from the fields. Never stored.
     #[serde(skip)]
     pub implied: BTreeMap<String, String>,
-    /// What is stored is no parameters of an account; all others are empty then. Such an account can be deleted, and
+    /// The stored text could not be parsed; all other fields are empty then. Such an account can be deleted, and
     /// connected again, but its credential cannot be opened.
     #[serde(skip)]
     pub is_unreadable: bool,
