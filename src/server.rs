@@ -1,6 +1,7 @@
 //! Opens and serves the application: master key, shutdown. `acceptor.rs` accepts connections.
 
 mod acceptor;
+mod background;
 mod connection_limits;
 mod listen;
 mod stream;
@@ -26,7 +27,6 @@ use switchboard_egress::{Budget, Egress, EgressConfig, Observer};
 use switchboard_store::{OpenError as DatabaseError, Store, Unit, WriteError, meta};
 use switchboard_vault::{Entropy, KeyRing, OpenError, SealContext, SystemEntropy, is_first_layout};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -45,6 +45,7 @@ use crate::time::{Clock, SystemClock};
 
 use acceptor::Acceptor;
 pub use acceptor::HttpService;
+use background::Background;
 pub use listen::listen;
 
 /// Maximum concurrent connections for metrics.
@@ -221,8 +222,8 @@ fn assemble(config: Config, environment: Environment, store: Store, ring: KeyRin
 /// Serves until `app.core.stopping` is cancelled, then finishes accepted requests and work that must
 /// not be lost (R94).
 pub async fn serve(app: Arc<App>, service: impl HttpService, listener: TcpListener) -> Result<()> {
-    let mut jobs = JoinSet::new();
-    jobs.spawn(crate::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));
+    let background = Background::start().context("cannot start the thread of the background jobs")?;
+    let jobs = background.spawn(crate::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));
     let graceful = GracefulShutdown::new();
     let open_files = listen::raise_open_file_limit();
     let max_connections = listen::max_connections(open_files);
@@ -240,7 +241,7 @@ pub async fn serve(app: Arc<App>, service: impl HttpService, listener: TcpListen
         tracing::error!("some credential writes did not finish in time");
     }
     // Jobs were stopped at the same time as everything else; the remaining ones are aborted.
-    if tokio::time::timeout(STOP_TIMEOUT, jobs.join_next()).await.is_err() {
+    if tokio::time::timeout(STOP_TIMEOUT, jobs).await.is_err() {
         tracing::warn!("some background jobs did not end in time");
     }
     app.audit_log.seal_on_shutdown().await;

@@ -8,6 +8,7 @@
 //! Reads are functions in the same files. A point read finds rows by key and runs on the caller's thread. A
 //! scan runs on a pool of threads that projects share fairly (`sqlite/scans.rs`).
 
+mod background;
 mod counts;
 pub mod failpoint;
 mod guard;
@@ -41,6 +42,7 @@ pub mod sessions;
 pub mod unread_answers;
 pub mod verifications;
 
+pub use background::enter_background;
 pub use migrate::MigrationError;
 pub use page::{COUNT_LIMIT, ListPage, PageQuery, PageStart, Position};
 pub use read_counts::ReadCounts;

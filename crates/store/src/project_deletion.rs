@@ -11,7 +11,7 @@ use crate::unit::{Lock, Parent};
 use crate::{ReadError, Refusal, Statement, Store, Unit, links};
 
 /// Maximum number of rows per statement.
-pub const BATCH: usize = 500;
+pub const BATCH: usize = 50;
 
 /// A deleted project that is not empty yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub fn end_sessions(project: &ProjectId, now: Timestamp) -> Statement {
     batch(
         "UPDATE sessions SET deleted_at = $2, updated_at = $2
          WHERE deleted_at IS NULL
-           AND id IN (SELECT id FROM sessions WHERE project_id = $1 AND deleted_at IS NULL LIMIT 500)
+           AND id IN (SELECT id FROM sessions WHERE project_id = $1 AND deleted_at IS NULL LIMIT 50)
          /* guarded by: own row */",
         project,
         now,
@@ -59,7 +59,7 @@ pub fn end_accounts(project: &ProjectId, now: Timestamp) -> Statement {
            params = '{}', identity_id = NULL,
            refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
          WHERE deleted_at IS NULL
-           AND id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND deleted_at IS NULL LIMIT 500)
+           AND id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND deleted_at IS NULL LIMIT 50)
          /* guarded by: own row */",
         project,
         now,
@@ -73,7 +73,7 @@ pub fn end_accounts_without_credential(project: &ProjectId, now: Timestamp) -> S
            refresh_fence = refresh_fence + 1
          WHERE deleted_at IS NULL AND credential_sealed IS NULL
            AND id IN (SELECT id FROM connected_accounts
-                      WHERE project_id = $1 AND deleted_at IS NULL AND credential_sealed IS NULL LIMIT 500)
+                      WHERE project_id = $1 AND deleted_at IS NULL AND credential_sealed IS NULL LIMIT 50)
          /* guarded by: own row */",
         project,
         now,
@@ -89,7 +89,7 @@ pub fn end_auth_configs(project: &ProjectId, now: Timestamp) -> Unit {
            AND id IN (SELECT id FROM auth_configs WHERE project_id = $1 AND deleted_at IS NULL AND NOT EXISTS
                         (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND auth_config_id = auth_configs.id
                            AND deleted_at IS NULL AND credential_sealed IS NOT NULL)
-                      LIMIT 500)
+                      LIMIT 50)
          /* guarded by: exclusive lock auth_configs, exclusive lock connected_accounts */",
         project,
         now,
@@ -113,7 +113,7 @@ pub fn end_auth_configs(project: &ProjectId, now: Timestamp) -> Unit {
 pub fn forget_idempotency_keys(project: &ProjectId) -> Statement {
     Statement::any(
         "DELETE FROM idempotency_keys WHERE project_id = $1
-           AND key IN (SELECT key FROM idempotency_keys WHERE project_id = $1 LIMIT 500)
+           AND key IN (SELECT key FROM idempotency_keys WHERE project_id = $1 LIMIT 50)
          /* guarded by: final */",
         vec![project.into()],
     )

@@ -8,7 +8,7 @@ use switchboard_types::{AccountId, ProjectId, Timestamp};
 use crate::{ReadError, Refusal, Statement, Store, Unit};
 
 /// Rows per batch, unless stated otherwise.
-pub const BATCH: usize = 500;
+pub const BATCH: usize = 100;
 /// Sessions per batch, with their history.
 pub const SESSIONS: usize = 50;
 

@@ -64,3 +64,32 @@ async fn units_that_are_handed_over_together_share_a_commit_and_are_refused_one_
         assert_eq!(store.meta(name).await.unwrap().is_some(), is_there, "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_of_a_request_does_not_wait_for_those_of_the_background() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("test.db")).unwrap();
+    let before = store.commits();
+    let (background, (sent, is_sent)) = (store.clone(), std::sync::mpsc::channel());
+    let thread = std::thread::spawn(move || {
+        switchboard_store::enter_background();
+        let puts =
+            (0..10_000).map(|number| Unit::new().with(meta::put(&format!("a{number}"), b"x".to_vec()))).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let applying = background.apply_each(puts);
+            sent.send(()).unwrap();
+            assert!(applying.await.iter().all(Result::is_ok));
+        });
+    });
+    is_sent.recv().unwrap();
+    while store.commits() == before {
+        tokio::task::yield_now().await;
+    }
+    store.apply(Unit::new().with(meta::put("b", b"x".to_vec()))).await.unwrap();
+    assert!(store.meta("a9999").await.unwrap().is_none(), "it would have waited for all others");
+    thread.join().unwrap();
+    assert!(store.meta("a9999").await.unwrap().is_some());
+    // 64 of them share a commit, one of them also with the request's.
+    assert_eq!(store.commits() - before, 10_000_u64.div_ceil(64));
+}

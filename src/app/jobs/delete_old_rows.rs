@@ -18,7 +18,7 @@ use crate::time::DAY;
 /// How long the response to an idempotency key is kept.
 const IDEMPOTENCY_TTL: Duration = DAY;
 /// Pause between two batches, in which other writes get their turn.
-const BATCH_PAUSE: Duration = Duration::from_millis(50);
+const BATCH_PAUSE: Duration = Duration::from_millis(10);
 /// Accounts that were never connected, per batch.
 const UNCONNECTED_BATCH: i64 = 100;
 

@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::id::Kind;
 
 /// Accounts in one unit.
-const BATCH_SIZE: i64 = 100;
+const BATCH_SIZE: i64 = 20;
 /// Maximum number of consecutive units that fail because a credential was rotated concurrently.
 const MAX_RESTARTS: u32 = 50;
 

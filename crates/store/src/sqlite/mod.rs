@@ -8,6 +8,7 @@ mod plan;
 mod reader;
 mod reading;
 mod scans;
+mod write_queue;
 mod writer;
 
 pub use generations::{Generation, Topic};

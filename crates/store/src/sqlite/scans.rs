@@ -13,14 +13,11 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use super::{Reading, reader};
-use crate::ReadError;
 use crate::read_counts::ReadCounter;
+use crate::{ReadError, background};
 
 /// Minimum and maximum number of threads; between them, one per processor.
 const THREADS: (usize, usize) = (2, 4);
-/// Nice value added to these threads (0 to 19), so that health checks are not delayed under load.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
 /// Maximum number of queued reads per project; more are refused.
 const MAX_QUEUED: usize = 512;
 
@@ -73,7 +70,7 @@ impl Scans {
         for index in 0..threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name(format!("store-scan-{index}")).spawn(move || {
-                give_way();
+                background::give_way();
                 shared.work();
             })?;
         }
@@ -125,13 +122,6 @@ impl Drop for Held<'_> {
         self.0.lock().is_held = false;
         self.0.changed.notify_all();
     }
-}
-
-/// Lowers the priority of the calling thread.
-fn give_way() {
-    // Only Linux applies this to the calling thread; elsewhere it would affect the whole process.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 impl Drop for Scans {
@@ -322,7 +312,7 @@ mod tests {
         let (_folder, scans) = scans();
         let of_server = priority();
         let of_reads = scans.run("a", move |_| Ok(priority())).await.unwrap();
-        assert_eq!(of_reads, (of_server + NICENESS).min(19));
+        assert_eq!(of_reads, (of_server + background::NICENESS).min(19));
         assert_eq!(priority(), of_server);
     }
 }

@@ -3,6 +3,8 @@
 //! One durable commit costs milliseconds of disk time, which a group shares. Measured: 3.7 times the
 //! throughput of one commit per request at 64 callers, and no slower for a single caller. If a unit of the
 //! group is refused, the group runs again with a savepoint around each unit.
+//!
+//! `write_queue.rs` says which units a group takes.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,47 +14,23 @@ use std::thread;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, PrepFlags};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::checkpoint::LogWriter;
 use super::file_size;
 use super::generations::{self, Generations, Topic};
 use super::plan;
+use super::write_queue::{Job, Message, Outcome, Taken};
 use crate::unit::{Action, Expect};
 use crate::{Statement, Unit, Value, WriteError, failpoint, guard};
 
 /// Capacity of the queue; beyond it callers wait.
 const QUEUE_CAPACITY: usize = 4096;
-/// Maximum number of units per transaction.
-const MAX_GROUP: usize = 512;
 /// From this group size on, the writer yields before it commits, so that requests in progress can join the
 /// group. A single caller never waits for this.
 const YIELD_THRESHOLD: usize = 4;
 /// Number of yields.
 const YIELDS: usize = 2;
-
-type Outcome = Result<Vec<usize>, WriteError>;
-
-struct Job {
-    unit: Unit,
-    answer: oneshot::Sender<Outcome>,
-}
-
-/// What is put into the queue.
-enum Message {
-    One(Job),
-    /// These share a commit.
-    Together(Vec<Job>),
-}
-
-impl Message {
-    fn join(self, group: &mut Vec<Job>) {
-        match self {
-            Self::One(job) => group.push(job),
-            Self::Together(jobs) => group.extend(jobs),
-        }
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -72,8 +50,8 @@ impl Writer {
     }
 
     pub(super) async fn apply(&self, unit: Unit) -> Outcome {
-        let (answer, outcome) = oneshot::channel();
-        if self.queue.send(Message::One(Job { unit, answer })).await.is_err() {
+        let (job, outcome) = Job::new(unit);
+        if self.queue.send(Message::One(job)).await.is_err() {
             return Err(has_stopped());
         }
         outcome.await.unwrap_or_else(|_| Err(has_stopped()))
@@ -82,8 +60,8 @@ impl Writer {
     pub(super) async fn apply_each(&self, units: Vec<Unit>) -> Vec<Outcome> {
         let (mut jobs, mut answers) = (Vec::with_capacity(units.len()), Vec::with_capacity(units.len()));
         for unit in units {
-            let (answer, outcome) = oneshot::channel();
-            jobs.push(Job { unit, answer });
+            let (job, outcome) = Job::new(unit);
+            jobs.push(job);
             answers.push(outcome);
         }
         if jobs.is_empty() {
@@ -105,32 +83,28 @@ fn has_stopped() -> WriteError {
 
 fn drain(connection: &Connection, mut log: LogWriter, generations: &Generations, mut waiting: mpsc::Receiver<Message>) {
     let mut statements = Statements::new(connection, generations);
-    let mut group = Vec::with_capacity(MAX_GROUP);
-    while let Some(first) = waiting.blocking_recv() {
-        first.join(&mut group);
-        take_waiting(&mut waiting, &mut group);
-        if group.len() >= YIELD_THRESHOLD {
+    let mut taken = Taken::default();
+    loop {
+        if taken.is_empty() {
+            let Some(first) = waiting.blocking_recv() else { return };
+            taken.add(first);
+        }
+        taken.take_waiting(&mut waiting);
+        if taken.group.len() >= YIELD_THRESHOLD {
             for _ in 0..YIELDS {
                 thread::yield_now();
             }
-            take_waiting(&mut waiting, &mut group);
+            taken.take_waiting(&mut waiting);
         }
-        let committed = catch_unwind(AssertUnwindSafe(|| commit_group(&mut statements, &mut group)));
+        taken.add_background();
+        let group = &mut taken.group;
+        let committed = catch_unwind(AssertUnwindSafe(|| commit_group(&mut statements, group)));
         if committed.is_err() {
             // Dropping the group tells the waiting callers that there is no result.
-            group.clear();
+            taken.group.clear();
             let _ = catch_unwind(AssertUnwindSafe(|| roll_back(&mut statements)));
         }
         log.after_group(connection);
-    }
-}
-
-/// Takes what is waiting. The last message may take the group beyond [`MAX_GROUP`].
-fn take_waiting(waiting: &mut mpsc::Receiver<Message>, group: &mut Vec<Job>) {
-    while group.len() < MAX_GROUP
-        && let Ok(message) = waiting.try_recv()
-    {
-        message.join(group);
     }
 }
 
