@@ -41,6 +41,8 @@ pub enum Kind {
     Revocation,
     /// `ua_…`: a response of a provider that could not be parsed.
     UnreadAnswer,
+    /// `log_…`: a call of a tool.
+    ToolLog,
 }
 
 impl Kind {
@@ -61,6 +63,7 @@ impl Kind {
             Self::RevokeJob => "rvj_",
             Self::Revocation => "rvk_",
             Self::UnreadAnswer => "ua_",
+            Self::ToolLog => "log_",
         }
     }
 

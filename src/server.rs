@@ -24,7 +24,7 @@ use data_encoding::HEXLOWER;
 use hyper_util::server::graceful::GracefulShutdown;
 use switchboard_catalog::{Catalog, Folders, Scheme};
 use switchboard_egress::{Budget, Egress, EgressConfig, Observer};
-use switchboard_store::{OpenError as DatabaseError, Store, Unit, WriteError, meta};
+use switchboard_store::{OpenError as DatabaseError, Store, Unit, WriteError, enter_background, meta};
 use switchboard_vault::{Entropy, KeyRing, OpenError, SealContext, SystemEntropy, is_first_layout};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -222,7 +222,7 @@ fn assemble(config: Config, environment: Environment, store: Store, ring: KeyRin
 /// Serves until `app.core.stopping` is cancelled, then finishes accepted requests and work that must
 /// not be lost (R94).
 pub async fn serve(app: Arc<App>, service: impl HttpService, listener: TcpListener) -> Result<()> {
-    let background = Background::start().context("cannot start the thread of the background jobs")?;
+    let background = Background::start(enter_background).context("cannot start the thread of the background jobs")?;
     let jobs = background.spawn(crate::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));
     let graceful = GracefulShutdown::new();
     let open_files = listen::raise_open_file_limit();

@@ -15,6 +15,7 @@ pub mod operations;
 pub mod org;
 pub mod session;
 pub mod table;
+pub mod tool;
 pub mod toolkit;
 
 use std::convert::Infallible;

@@ -21,6 +21,7 @@ pub mod reseal;
 pub mod revocation;
 pub mod session;
 pub mod spool;
+pub mod tool;
 pub mod toolkit;
 
 use std::fmt;
@@ -53,6 +54,7 @@ use refresh::Refresher;
 use revocation::Revocations;
 use session::Sessions;
 use spool::Spool;
+use tool::Tools;
 use toolkit::Toolkits;
 
 pub use base::core::Actor;
@@ -120,6 +122,8 @@ pub struct App {
     pub connector: Arc<Connector>,
     /// Calls with the credential of an account.
     pub executor: Arc<Executor>,
+    /// Lists and calls of tools.
+    pub tools: Arc<Tools>,
     /// What happened to an account or a link, and what to do.
     pub explanations: Arc<Explanations>,
     /// Deletion of projects with all that is theirs.
@@ -214,6 +218,7 @@ impl App {
             answers,
             large_answers,
         ));
+        let tools = Arc::new(Tools::new(Arc::clone(&core), Arc::clone(&executor), Arc::clone(&links)));
         let explanations = Arc::new(Explanations::new(
             Arc::clone(&core),
             Arc::clone(&credentials),
@@ -248,6 +253,7 @@ impl App {
             links,
             connector,
             executor,
+            tools,
             explanations,
             project_deletion,
             toolkits,

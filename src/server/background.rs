@@ -6,7 +6,6 @@
 
 use std::io;
 
-use switchboard_store::enter_background;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
@@ -19,13 +18,13 @@ pub(super) struct Background {
 }
 
 impl Background {
-    /// Starts the thread.
+    /// Starts the thread, which calls `enter` first.
     ///
     /// # Errors
     /// The system cannot create it.
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start(enter: fn()) -> io::Result<Self> {
         let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(1).thread_name("background").enable_all().on_thread_start(enter_background);
+        builder.worker_threads(1).thread_name("background").enable_all().on_thread_start(enter);
         let runtime = builder.build()?;
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }

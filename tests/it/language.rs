@@ -321,7 +321,15 @@ fn documents_use_the_same_words() {
 
 #[test]
 fn toolkits_templates_and_settings_use_the_same_words() {
-    let found: Vec<_> = files("toolkits", ".toml").into_iter().chain(files("templates", ".html")).collect();
+    let mut found: Vec<_> = files("toolkits", ".toml").into_iter().chain(files("templates", ".html")).collect();
+    for (_, text) in &mut found {
+        // What a user could say is in a user's words.
+        *text = text
+            .lines()
+            .map(|line| if line.starts_with("use_cases") { "\n" } else { line })
+            .collect::<Vec<_>>()
+            .join("\n");
+    }
     assert!(found.len() > 60, "only {} files were found", found.len());
     let texts = found.into_iter().chain([file("config.default.toml")]);
     let found = texts.flat_map(|(path, text)| wrong_phrases(&path, "a text", paragraphs(&text)));

@@ -345,9 +345,31 @@ const session501 = (name, call) => test(name, async () => {
   const session = await newSession();
   return notBuilt(() => call(session));
 });
-session501('session.tools', it => it.tools());
 session501('session.search', it => it.search({ query: 'list my notes' }));
-session501('session.execute', it => it.execute('SANDBOX_LIST_NOTES', {}));
+
+test('session.tools', async () => {
+  assert.deepEqual(await (await newSession()).tools(), []);
+  const preload = { tools: ['SANDBOX_LIST_NOTES', 'SANDBOX_CREATE_NOTE'] };
+  const session = await composio.create(newUser(), { toolkits: ['sandbox'], preload });
+  const names = (await session.tools()).map(it => it.function.name).sort();
+  assert.deepEqual(names, ['SANDBOX_CREATE_NOTE', 'SANDBOX_LIST_NOTES']);
+});
+
+test('session.execute', async () => {
+  const { session } = await connected();
+  const made = await session.execute('SANDBOX_CREATE_NOTE', { text: 'from TypeScript' });
+  assert.equal(made.error, null);
+  assert.equal(made.data.text, 'from TypeScript');
+  const listed = await session.execute('SANDBOX_LIST_NOTES', {});
+  assert.ok(listed.data.notes.some(it => it.id === made.data.id));
+  assert.match((await session.execute('SANDBOX_DELETE_NOTE', { note_id: 'note_999999' })).error, /404/);
+});
+
+test('session.execute without an account', 'session.execute', async () => {
+  const needed = await (await newSession()).execute('SANDBOX_LIST_NOTES', {});
+  assert.match(needed.error, /\/link\/lt_/);
+});
+
 session501('session.experimental.files.list', it => it.experimental.files.list());
 session501('session.experimental.files.download', it => it.experimental.files.download('a.txt'));
 session501('session.experimental.files.delete', it => it.experimental.files.delete('a.txt'));
@@ -724,6 +746,17 @@ test('client.toolRouter.session.patch', async () => {
   assert.deepEqual([answer.config.toolkits.enabled, answer.config_version], [['keyed'], 2]);
 });
 
+test('client.toolRouter.session.tools', async () => {
+  const { sessionId } = await newSession({ preload: { tools: ['SANDBOX_LIST_NOTES'] } });
+  assert.deepEqual((await session.tools(sessionId)).items.map(it => it.slug), ['SANDBOX_LIST_NOTES']);
+});
+
+test('client.toolRouter.session.execute', async () => {
+  const made = await connected();
+  const answer = await session.execute(made.session.sessionId, { tool_slug: 'SANDBOX_GET_PROFILE', arguments: {} });
+  assert.deepEqual([answer.error, answer.data.username], [null, 'alice']);
+});
+
 test('client.toolRouter.session.attach', async () => {
   const { sessionId } = await newSession();
   const tool = { slug: 'GREET', name: 'Greet', description: 'Greets', input_schema: { type: 'object', properties: {} } };
@@ -968,18 +1001,91 @@ test('client.apiKeyRevocation.create', async () => {
   await opensNoMore(made.api_key);
 });
 
+// ── Tools without a session ─────────────────────────────────────────────────────────────────────
+
+test('tools.get', async () => {
+  const names = (await composio.tools.get('somebody', { toolkits: ['sandbox'] })).map(it => it.function.name);
+  assert.ok(['SANDBOX_CREATE_NOTE', 'SANDBOX_LIST_NOTES', 'SANDBOX_DELETE_NOTE'].every(it => names.includes(it)), names);
+});
+
+test('tools.execute', async () => {
+  const { user: userId } = await connected();
+  const call = { userId, dangerouslySkipVersionCheck: true };
+  const made = await composio.tools.execute('SANDBOX_CREATE_NOTE', { ...call, arguments: { text: 'without a session' } });
+  assert.equal(made.successful, true);
+  assert.equal(made.data.text, 'without a session');
+  const gone = await composio.tools.execute('SANDBOX_DELETE_NOTE', { ...call, arguments: { note_id: 'note_999999' } });
+  assert.equal(gone.successful, false);
+  assert.match(gone.error, /404/);
+});
+
+test('tools.executeSessionTool', async () => {
+  const { session } = await connected();
+  const made = await composio.tools.executeSessionTool('SANDBOX_CREATE_NOTE', { sessionId: session.sessionId, arguments: { text: 'x' } });
+  assert.equal(made.data.text, 'x');
+});
+
+test('tools.getRawComposioToolBySlug', async () => {
+  const tool = await composio.tools.getRawComposioToolBySlug('SANDBOX_LIST_NOTES');
+  assert.equal(tool.toolkit.slug, 'sandbox');
+});
+
+test('tools.getRawComposioTools', async () => {
+  const tools = await composio.tools.getRawComposioTools({ toolkits: ['sandbox'] });
+  assert.ok(tools.length >= 6 && tools.every(it => it.inputParameters.type === 'object'), tools);
+});
+
+test('tools.getRawToolRouterSessionTools', async () => {
+  const session = await composio.create(newUser(), { toolkits: ['sandbox'], preload: { tools: ['SANDBOX_LIST_NOTES'] } });
+  const tools = await composio.tools.getRawToolRouterSessionTools(session.sessionId);
+  assert.deepEqual(tools.map(it => it.slug), ['SANDBOX_LIST_NOTES']);
+});
+
+test('tools.getToolsEnum', async () => {
+  assert.ok(JSON.stringify(await composio.tools.getToolsEnum()).includes('SANDBOX_LIST_NOTES'));
+});
+
+test('tools.proxyExecute', async () => {
+  const { account } = await connected();
+  const answer = await composio.tools.proxyExecute({ endpoint: '/me', method: 'GET', connectedAccountId: account });
+  assert.equal(answer.status, 200);
+  assert.equal(answer.data.username, 'alice');
+});
+
+test('client.tools.list', async () => {
+  const page = await client.tools.list({ toolkit_slug: 'sandbox', limit: 2 });
+  assert.deepEqual([page.items.length, page.items[0].toolkit.slug], [2, 'sandbox']);
+});
+
+test('client.tools.retrieve', async () => {
+  assert.ok((await client.tools.retrieve('SANDBOX_LIST_NOTES')).tags.includes('readOnlyHint'));
+});
+
+test('client.tools.retrieveEnum', async () => {
+  assert.ok(JSON.stringify(await client.tools.retrieveEnum()).includes('SANDBOX_LIST_NOTES'));
+});
+
+test('client.tools.retrieveRequiredScopes', async () => {
+  const answer = await client.tools.retrieveRequiredScopes({ tools: ['SANDBOX_CREATE_NOTE'] });
+  assert.deepEqual(answer.scopes_required, ['notes:write']);
+});
+
+test('client.tools.execute', async () => {
+  const { user, account } = await connected();
+  const answer = await client.tools.execute('SANDBOX_GET_PROFILE', { user_id: user, connected_account_id: account, arguments: {} });
+  assert.deepEqual([answer.successful, answer.data.username], [true, 'alice']);
+});
+
+test('client.tools.proxy', async () => {
+  const { account } = await connected();
+  const answer = await client.tools.proxy({ endpoint: '/me', method: 'GET', connected_account_id: account });
+  assert.deepEqual([answer.status, answer.data.username], [200, 'alice']);
+});
+
 // ── What is not built, where the SDK checks what it is given ────────────────────────────────────
 
 const later = (name, call) => test(name, () => notBuilt(call));
-later('tools.get', () => composio.tools.get('somebody', { toolkits: ['sandbox'] }));
-later('tools.execute', () => composio.tools.execute('SANDBOX_LIST_NOTES', { userId: 'somebody', arguments: {}, dangerouslySkipVersionCheck: true }));
-later('tools.executeSessionTool', () => composio.tools.executeSessionTool('SANDBOX_LIST_NOTES', { sessionId: 'trs_1', arguments: {} }));
 later('tools.getInput', () => composio.tools.getInput('SANDBOX_LIST_NOTES', { text: 'all of them' }));
-later('tools.getRawComposioToolBySlug', () => composio.tools.getRawComposioToolBySlug('SANDBOX_LIST_NOTES'));
-later('tools.getRawComposioTools', () => composio.tools.getRawComposioTools({ toolkits: ['sandbox'] }));
-later('tools.getRawToolRouterSessionTools', () => composio.tools.getRawToolRouterSessionTools('trs_1'));
-later('tools.getToolsEnum', () => composio.tools.getToolsEnum());
-later('tools.proxyExecute', () => composio.tools.proxyExecute({ endpoint: '/me', method: 'GET', connectedAccountId: 'ca_1' }));
 later('toolkits.recommendScopes', () => composio.toolkits.recommendScopes('sandbox', { tools: [] }));
 later('toolkits.listGrantContexts', () => composio.toolkits.listGrantContexts('sandbox'));
 later('triggers.create', () => composio.triggers.create('somebody', 'SANDBOX_NOTE_ADDED', { connectedAccountId: 'ca_1', triggerConfig: {} }));

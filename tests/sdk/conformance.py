@@ -413,7 +413,11 @@ def _():
 
 @case("session.tools")
 def _():
-    return not_built(new_session().tools)
+    assert new_session().tools() == [], "nothing is preloaded"
+    session = new_session(preload={"tools": ["SANDBOX_LIST_NOTES", "SANDBOX_CREATE_NOTE"]})
+    tools = {tool["function"]["name"]: tool["function"] for tool in session.tools()}
+    assert sorted(tools) == ["SANDBOX_CREATE_NOTE", "SANDBOX_LIST_NOTES"], tools
+    assert tools["SANDBOX_CREATE_NOTE"]["parameters"]["required"] == ["text"], tools
 
 
 @case("session.search")
@@ -423,7 +427,27 @@ def _():
 
 @case("session.execute")
 def _():
-    return not_built(new_session().execute, "SANDBOX_LIST_NOTES", arguments={})
+    session, _account = connected()
+    made = session.execute("SANDBOX_CREATE_NOTE", arguments={"text": "from Python"})
+    assert made.error is None and field(made, "data")["text"] == "from Python", made
+    assert made.log_id.startswith("log_"), made
+    notes = field(session.execute("SANDBOX_LIST_NOTES", arguments={}), "data")["notes"]
+    assert field(made, "data")["id"] in [note["id"] for note in notes], notes
+    gone = session.execute("SANDBOX_DELETE_NOTE", arguments={"note_id": "note_999999"})
+    assert "404" in gone.error, gone
+
+
+@case("session.execute with a wrong argument", "session.execute")
+def _():
+    session, _account = connected()
+    error = fails(session.execute, "SANDBOX_CREATE_NOTE", arguments={"txt": "x"})
+    assert status(error) == 400, error
+
+
+@case("session.execute without an account", "session.execute")
+def _():
+    needed = new_session().execute("SANDBOX_LIST_NOTES", arguments={})
+    assert "/link/lt_" in needed.error and "/link/lt_" in field(needed, "data")["redirect_url"], needed
 
 
 @case("session.execute_meta")
@@ -943,6 +967,19 @@ def _():
     assert [it.slug for it in page.items] == ["sandbox"] and page.total_pages == 1, page
 
 
+@case("client.tool_router.session.tools")
+def _():
+    made = new_session(preload={"tools": ["SANDBOX_LIST_NOTES"]}).session_id
+    assert [it.slug for it in client.tool_router.session.tools(made).items] == ["SANDBOX_LIST_NOTES"]
+
+
+@case("client.tool_router.session.execute")
+def _():
+    session, _account = connected()
+    answer = client.tool_router.session.execute(session.session_id, tool_slug="SANDBOX_GET_PROFILE", arguments={})
+    assert answer.error is None and field(answer, "data")["username"] == "alice", answer
+
+
 @case("client.tool_router.session.link")
 def _():
     made = new_session().session_id
@@ -1251,28 +1288,98 @@ def _():
     opens_no_more(made.api_key)
 
 
-# ── What is not built, where the SDK needs more than any arguments ──────────────────────────────
+# ── Tools without a session ─────────────────────────────────────────────────────────────────────
 
 
 @case("tools.get")
 def _():
-    return not_built(composio.tools.get, user_id="somebody", toolkits=["sandbox"])
+    names = {tool["function"]["name"] for tool in composio.tools.get(user_id="somebody", toolkits=["sandbox"])}
+    assert {"SANDBOX_CREATE_NOTE", "SANDBOX_LIST_NOTES", "SANDBOX_DELETE_NOTE"} <= names, names
+    one = composio.tools.get(user_id="somebody", tools=["SANDBOX_LIST_NOTES"])
+    assert [tool["function"]["name"] for tool in one] == ["SANDBOX_LIST_NOTES"], one
 
 
 @case("tools.execute")
 def _():
-    call = {"user_id": "somebody", "dangerously_skip_version_check": True}
-    return not_built(composio.tools.execute, "SANDBOX_LIST_NOTES", arguments={}, **call)
+    user, account = new_user(), None
+    request = new_session(user_id=user).authorize("sandbox")
+    Person("alice").follow(request.redirect_url)
+    call = {"user_id": user, "dangerously_skip_version_check": True}
+    made = composio.tools.execute("SANDBOX_CREATE_NOTE", arguments={"text": "without a session"}, **call)
+    assert made["successful"] is True and made["error"] is None, made
+    assert made["data"]["text"] == "without a session", made
+    named = composio.tools.execute("SANDBOX_GET_PROFILE", arguments={}, connected_account_id=request.id, **call)
+    assert named["data"]["username"] == "alice", named
+    gone = composio.tools.execute("SANDBOX_DELETE_NOTE", arguments={"note_id": "note_999999"}, **call)
+    assert gone["successful"] is False and "404" in gone["error"], gone
 
 
 @case("tools.get_raw_composio_tools")
 def _():
-    return not_built(composio.tools.get_raw_composio_tools, toolkits=["sandbox"])
+    tools = composio.tools.get_raw_composio_tools(toolkits=["sandbox"])
+    assert {tool.toolkit.slug for tool in tools} == {"sandbox"}, tools
+    assert all(tool.input_parameters["type"] == "object" for tool in tools), tools
 
 
 @case("tools.proxy")
 def _():
-    return not_built(composio.tools.proxy, endpoint="/me", method="GET", connected_account_id="ca_1")
+    _session, account = connected()
+    answer = composio.tools.proxy(endpoint="/me", method="GET", connected_account_id=account)
+    assert answer.status == 200 and field(answer, "data")["username"] == "alice", answer
+
+
+@case("tools.get_raw_composio_tool_by_slug")
+def _():
+    tool = composio.tools.get_raw_composio_tool_by_slug("SANDBOX_LIST_NOTES")
+    assert (tool.slug, tool.toolkit.slug) == ("SANDBOX_LIST_NOTES", "sandbox"), tool
+
+
+@case("tools.get_raw_tool_router_meta_tools")
+def _():
+    session = new_session(preload={"tools": ["SANDBOX_LIST_NOTES"]})
+    tools = composio.tools.get_raw_tool_router_meta_tools(session.session_id)
+    assert [tool.slug for tool in tools] == ["SANDBOX_LIST_NOTES"], tools
+
+
+@case("client.tools.list")
+def _():
+    page = client.tools.list(toolkit_slug="sandbox", limit=2)
+    assert len(page.items) == 2 and page.next_cursor and page.items[0].toolkit.slug == "sandbox", page
+
+
+@case("client.tools.retrieve")
+def _():
+    tool = client.tools.retrieve("SANDBOX_LIST_NOTES")
+    assert tool.input_parameters["type"] == "object" and "readOnlyHint" in tool.tags, tool
+
+
+@case("client.tools.retrieve_enum")
+def _():
+    assert "SANDBOX_LIST_NOTES" in str(client.tools.retrieve_enum())
+
+
+@case("client.tools.retrieve_required_scopes")
+def _():
+    answer = client.tools.retrieve_required_scopes(tools=["SANDBOX_CREATE_NOTE"])
+    assert answer.scopes_required == ["notes:write"], answer
+
+
+@case("client.tools.execute")
+def _():
+    _session, account = connected(user := new_user())
+    call = {"user_id": user, "connected_account_id": account, "arguments": {}}
+    answer = client.tools.execute("SANDBOX_GET_PROFILE", **call)
+    assert answer.successful is True and field(answer, "data")["username"] == "alice", answer
+
+
+@case("client.tools.proxy")
+def _():
+    _session, account = connected()
+    answer = client.tools.proxy(endpoint="/me", method="GET", connected_account_id=account)
+    assert answer.status == 200 and field(answer, "data")["username"] == "alice", answer
+
+
+# ── What is not built, where the SDK needs more than any arguments ──────────────────────────────
 
 
 @case("triggers.create")

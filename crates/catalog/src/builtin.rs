@@ -9,6 +9,7 @@ use crate::error::CatalogError;
 use crate::model::Toolkit;
 use crate::parse;
 use crate::plain_http::PlainHttp;
+use crate::tool::Tools;
 
 /// A toolkit that is compiled in.
 #[derive(Debug)]
@@ -17,8 +18,8 @@ pub(crate) struct Builtin {
     /// For messages.
     file_name: &'static str,
     text: &'static str,
-    /// `tools.toml`, if the toolkit has one.
-    tools: Option<&'static str>,
+    /// Name of `tools.toml` and its compressed text, if the toolkit has one.
+    tools: Option<(&'static str, &'static [u8])>,
     /// None if the file is invalid, which the test excludes.
     parsed: OnceLock<Option<Arc<Toolkit>>>,
 }
@@ -31,8 +32,8 @@ impl Builtin {
 
     fn parse(&self) -> Result<Toolkit, CatalogError> {
         let mut toolkit = parse::toolkit(self.file_name, self.text, &PlainHttp::default())?;
-        if let Some(tools) = self.tools {
-            toolkit.tools = parse::tools(&self.file_name.replace("toolkit.toml", "tools.toml"), tools, &toolkit)?;
+        if let Some((name, text)) = self.tools {
+            toolkit.tools = Tools::builtin(name, text);
         }
         Ok(toolkit)
     }
@@ -43,7 +44,10 @@ macro_rules! tools_text {
         None
     };
     ($slug:literal with_tools) => {
-        Some(include_str!(concat!("../../../toolkits/", $slug, "/tools.toml")))
+        Some((
+            concat!("toolkits/", $slug, "/tools.toml"),
+            include_bytes!(concat!(env!("OUT_DIR"), "/", $slug, ".tools")),
+        ))
     };
 }
 
@@ -61,10 +65,10 @@ macro_rules! toolkit_files {
 }
 
 toolkit_files! {
-    "airtable"
+    "airtable" with_tools
     "amplitude"
     "anthropic"
-    "asana"
+    "asana" with_tools
     "auth0"
     "aws_s3"
     "basecamp"
@@ -76,66 +80,66 @@ toolkit_files! {
     "confluence"
     "datadog"
     "discord"
-    "discordbot"
+    "discordbot" with_tools
     "docusign"
     "dropbox"
     "excel"
     "figma"
     "freshdesk"
-    "github"
-    "gitlab"
-    "gmail"
+    "github" with_tools
+    "gitlab" with_tools
+    "gmail" with_tools
     "googlebigquery"
-    "googlecalendar"
-    "googledocs"
-    "googledrive"
-    "googlesheets"
+    "googlecalendar" with_tools
+    "googledocs" with_tools
+    "googledrive" with_tools
+    "googlesheets" with_tools
     "googletasks"
     "gorgias"
-    "hubspot"
+    "hubspot" with_tools
     "intercom"
-    "jira"
-    "linear"
+    "jira" with_tools
+    "linear" with_tools
     "linkedin"
     "mailchimp"
-    "microsoft_teams"
+    "microsoft_teams" with_tools
     "mixpanel"
     "monday"
-    "notion"
+    "notion" with_tools
     "okta"
-    "one_drive"
-    "openai"
+    "one_drive" with_tools
+    "openai" with_tools
     "openid_connect"
-    "outlook"
+    "outlook" with_tools
     "pagerduty"
     "pipedrive"
     "posthog"
     "quickbooks"
     "reddit"
-    "salesforce"
+    "salesforce" with_tools
     "sandbox" with_tools
     "sendgrid"
     "sentry"
     "serpapi"
     "servicenow"
     "shopify"
-    "slack"
+    "slack" with_tools
     "slackbot"
     "snowflake"
     "spotify"
-    "stripe"
+    "stripe" with_tools
     "supabase"
     "todoist"
-    "trello"
-    "twilio"
+    "trello" with_tools
+    "twilio" with_tools
     "twitter"
     "typeform"
     "vercel"
     "vercel_integration"
     "webflow"
     "xero"
-    "youtube"
-    "zendesk"
+    "youtube" with_tools
+    "zendesk" with_tools
     "zoom"
 }
 
@@ -147,6 +151,10 @@ mod tests {
     fn every_file_is_valid_and_stands_under_its_slug() {
         for builtin in &BUILTINS {
             let toolkit = builtin.parse().unwrap_or_else(|error| panic!("{error}"));
+            if let Some((name, compressed)) = builtin.tools {
+                let text = crate::tool::decompressed(compressed).expect("a text");
+                parse::tools(name, &text, &toolkit).unwrap_or_else(|error| panic!("{error}"));
+            }
             assert_eq!(toolkit.slug, builtin.slug);
         }
     }

@@ -11,6 +11,7 @@ use crate::error::CatalogError;
 use crate::model::Toolkit;
 use crate::parse;
 use crate::plain_http::PlainHttp;
+use crate::tool::Tools;
 
 /// Name of the file inside a toolkit's folder.
 const FILE_NAME: &str = "toolkit.toml";
@@ -168,7 +169,7 @@ pub(crate) fn load(path: &Path, plain: &PlainHttp) -> Result<Toolkit, CatalogErr
     let tools = tools_file(path);
     if tools.exists() {
         let file_name = tools.display().to_string();
-        toolkit.tools = parse::tools(&file_name, &read(&tools, &file_name)?, &toolkit)?;
+        toolkit.tools = Tools::loaded(parse::tools(&file_name, &read(&tools, &file_name)?, &toolkit)?);
     }
     Ok(toolkit)
 }

@@ -32,12 +32,13 @@ pub use folders::{Changes, Folders};
 pub use model::{
     Argument, Assertion, BasicScheme, BodyFormat, Call, CallFormat, Callback, Capture, Choice, ClientAssertion,
     ClientAuthentication, Condition, Effect, Escape, Expiry, ExtraToken, FailureRule, Field, FieldFormat, FieldOption,
-    FieldText, Filter, Identity, KeyScheme, Location, NoAuth, OAuth1, OAuth2, Pkce, Placement, PostConnect, Probe,
-    QueryEncoding, RateLimit, RateLimitUnit, Reach, Refresh, RefreshToken, Sign, SignatureMethod, SigningAlgorithm,
-    Style, Sunset, TimeUnit, TokenErrors, TokenName, TokenRequestFormat, TokenResponse, TokenScheme, Tool, ToolMethod,
-    Toolkit,
+    FieldText, Filter, Identity, KeyScheme, Location, NoAuth, OAuth1, OAuth2, Paging, PagingStyle, Pkce, Placement,
+    PostConnect, Probe, QueryEncoding, RateLimit, RateLimitUnit, Reach, Refresh, RefreshToken, Sign, SignatureMethod,
+    SigningAlgorithm, Style, Sunset, TimeUnit, TokenErrors, TokenName, TokenRequestFormat, TokenResponse, TokenScheme,
+    Tool, ToolMethod, Toolkit,
 };
 pub use overview::overview;
 pub use plain_http::PlainHttp;
 pub use schema::{json_schema, key_reference, tools_json_schema, tools_key_reference};
 pub use scheme::{Scheme, UnknownScheme};
+pub use tool::{ITEM, Template, TextPart, ToolRow, parse_text as parse_template_text};

@@ -3,15 +3,18 @@
 //! The text is parsed twice: into the typed model, which finds unknown keys and wrong types, and into a tree
 //! with positions, which gives the other findings their lines.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{CatalogError, Problem};
-use crate::model::{Tool, ToolFile, Toolkit};
+use crate::model::{ToolFile, Toolkit};
 use crate::path::{Path, Step};
 use crate::plain_http::PlainHttp;
-use crate::tool;
+use crate::tool::{self, ToolRow};
 use crate::validate::{self, Finding};
 
 /// Parses and validates one file. `plain` are the hosts that it may use with `http`.
@@ -25,10 +28,15 @@ pub(crate) fn loose_toolkit(file: &str, text: &str, plain: &PlainHttp) -> Result
 }
 
 /// Parses and validates the tools of a toolkit.
-pub(crate) fn tools(file: &str, text: &str, toolkit: &Toolkit) -> Result<Vec<Tool>, CatalogError> {
-    let mut parsed: ToolFile = checked(file, text, |parsed: &ToolFile| tool::findings(&parsed.tools, toolkit))?;
-    parsed.tools.sort_by(|one, other| one.slug.cmp(&other.slug));
-    Ok(parsed.tools)
+pub(crate) fn tools(file: &str, text: &str, toolkit: &Toolkit) -> Result<Vec<Arc<ToolRow>>, CatalogError> {
+    let parsed: ToolFile = checked(file, text, |parsed: &ToolFile| tool::findings(&parsed.tools, toolkit))?;
+    // The same text again as a tree, whose bytes are what a version of a tool is known by.
+    let definitions = toml::from_str::<Value>(text).unwrap_or_default();
+    let definitions = definitions["tools"].as_array().cloned().unwrap_or_default();
+    let rows = parsed.tools.into_iter().zip(definitions);
+    let mut rows: Vec<_> = rows.map(|(tool, definition)| Arc::new(ToolRow::new(tool, &definition))).collect();
+    rows.sort_by(|one, other| one.slug.cmp(&other.slug));
+    Ok(rows)
 }
 
 fn read(file: &str, text: &str, folder: Option<&str>, plain: &PlainHttp) -> Result<Toolkit, CatalogError> {

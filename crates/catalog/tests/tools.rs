@@ -70,7 +70,7 @@ fn arguments_go_where_the_path_and_the_method_say() {
     for (method, effect, size) in [("GET", "read", Location::Query), ("PUT", "update", Location::Body)] {
         let text = tool(&format!("effect = \"{effect}\"\nmethod = \"{method}\"\npath = \"/anvils/{{id}}\"\n{input}"));
         let catalog = load(&text).unwrap();
-        let tool = &catalog.get("acme").unwrap().tools[0];
+        let tool = &catalog.get("acme").unwrap().tools()[0];
         let places: Vec<(&str, Location, &str)> = tool
             .input
             .iter()
@@ -174,7 +174,7 @@ fn a_changed_file_is_read_again_with_its_toolkit() {
     fs::create_dir(&acme).unwrap();
     fs::write(acme.join("toolkit.toml"), TOOLKIT).unwrap();
     let mut folders = Folders::open(&[folder.path().to_owned()], PlainHttp::default()).unwrap();
-    let tools = |folders: &Folders| folders.overlay(&Catalog::default()).get("acme").unwrap().tools.len();
+    let tools = |folders: &Folders| folders.overlay(&Catalog::default()).get("acme").unwrap().tools().len();
     assert_eq!(tools(&folders), 0);
     fs::write(acme.join("tools.toml"), tool(READ)).unwrap();
     assert!(folders.reload().is_effective());
@@ -192,7 +192,7 @@ fn a_changed_file_is_read_again_with_its_toolkit() {
 #[test]
 fn the_sandbox_has_a_tool_of_each_effect() {
     let catalog = Catalog::builtin();
-    let tools = &catalog.get("sandbox").unwrap().tools;
+    let tools = catalog.get("sandbox").unwrap().tools();
     let slugs: Vec<&str> = tools.iter().map(|tool| tool.slug.as_str()).collect();
     assert!(slugs.is_sorted() && slugs.contains(&"SANDBOX_CREATE_NOTE"), "{slugs:?}");
     for effect in [Effect::Read, Effect::Create, Effect::Destructive] {

@@ -123,7 +123,7 @@ impl PageRequest {
     }
 
     /// The envelope of this page of a list in memory.
-    pub fn envelope_of_slice<T, U>(&self, all: &[T], item: impl FnMut(&T) -> U) -> Page<U> {
+    pub fn envelope_of_slice<'t, T, U>(&self, all: &'t [T], item: impl FnMut(&'t T) -> U) -> Page<U> {
         let offset = usize::try_from(self.offset()).unwrap_or(usize::MAX);
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let items = all.iter().skip(offset).take(limit).map(item).collect();

@@ -51,10 +51,13 @@ const RECORDED: &[(&str, &str)] = recorded![
     "get_tool_router_session_session_id",
     "get_tool_router_session_session_id_config_history",
     "get_tool_router_session_session_id_toolkits",
+    "get_tool_router_session_session_id_tools",
     "get_toolkits",
     "get_toolkits_categories",
     "get_toolkits_changelog",
     "get_toolkits_slug",
+    "get_tools",
+    "get_tools_tool_slug",
     "patch_auth_configs_id",
     "patch_auth_configs_id_status",
     "patch_connected_accounts_id",
@@ -72,9 +75,13 @@ const RECORDED: &[(&str, &str)] = recorded![
     "post_org_owner_project_new",
     "post_tool_router_session",
     "post_tool_router_session_session_id_attach",
+    "post_tool_router_session_session_id_execute",
     "post_tool_router_session_session_id_link",
     "post_tool_router_session_session_id_proxy_execute",
     "post_toolkits_multi",
+    "post_tools_execute_proxy",
+    "post_tools_execute_tool_slug",
+    "post_tools_scopes_required",
 ];
 
 /// The example of an operation; `error` is that of the error envelope.

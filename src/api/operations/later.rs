@@ -5,7 +5,6 @@ use crate::app::project::permissions::{Access, Preset};
 
 const TOOLS: Permission = Permission::AnyOf(&[(Preset::Tools, Access::Read)]);
 const RUN: Permission = Permission::AnyOf(&[(Preset::ToolExecution, Access::Write)]);
-const PROXY: Permission = Permission::AnyOf(&[(Preset::ProxyExecute, Access::Write)]);
 const TRIGGERS_READ: Permission = Permission::AnyOf(&[(Preset::Triggers, Access::Read)]);
 const TRIGGERS_WRITE: Permission = Permission::AnyOf(&[(Preset::Triggers, Access::Write)]);
 const WEBHOOKS_READ: Permission = Permission::AnyOf(&[(Preset::Webhooks, Access::Read)]);
@@ -24,13 +23,6 @@ const PUSH: &str = "the SDKs take the push service's host from a name, so it can
 
 /// All operations without a resource.
 pub(in crate::api) const OPERATIONS: &[Operation] = &[
-    Operation::later("GET", "/tools", Keys::ProjectOrUser, TOOLS, "tools"),
-    Operation::later("GET", "/tools/enum", Keys::ProjectOrUser, TOOLS, "tools"),
-    Operation::later("GET", "/tools/{tool_slug}", Keys::ProjectOrUser, TOOLS, "tools"),
-    Operation::later("POST", "/tools/execute/proxy", Keys::Project, PROXY, "tools; use the session's proxy_execute"),
-    Operation::later("POST", "/tools/execute/{tool_slug}", Keys::ProjectOrUser, RUN, "tools"),
-    Operation::later("POST", "/tools/execute/{tool_slug}/input", Keys::Project, RUN, "tools, and a model"),
-    Operation::later("POST", "/tools/scopes/required", Keys::Project, TOOLS, "tools"),
     Operation::later("GET", "/triggers_types", Keys::ProjectOrUser, TRIGGERS_READ, "triggers"),
     Operation::later("GET", "/triggers_types/list/enum", Keys::ProjectOrUser, TRIGGERS_READ, "triggers"),
     Operation::later("GET", "/triggers_types/{slug}", Keys::ProjectOrUser, TRIGGERS_READ, "triggers"),

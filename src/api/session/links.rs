@@ -15,13 +15,10 @@ use crate::api::http::once;
 use crate::api::http::path::Id;
 use crate::api::http::warnings::WarningResponse;
 use crate::app::App;
-use crate::app::link::{Link, LinkRequest};
+use crate::app::link::{Link, LinkRequest, MAX_TRIES};
 use crate::app::model::access_list::{Acl, AclInput};
 use crate::app::model::expected_identity::ExpectedIdentity;
 use crate::error::{Code, Error, Result};
-
-/// How often a link is prepared again after its auth config changed.
-const MAX_TRIES: usize = 4;
 
 // The published page has `account_type` at top level, current SDKs under `experimental`: both are
 // accepted (contract section 3.1). Unknown keys are ignored, as in the hosted API.

@@ -1,10 +1,11 @@
 //! Operations on sessions (contract section 2).
 
 use super::view::SessionResponse;
-use super::{changes, links, proxy, proxy_response, toolkits};
+use super::{changes, links, proxy, proxy_response, toolkits, tools};
 use crate::api::http::page::Page;
 use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission, handler};
 use crate::api::session;
+use crate::api::tool::{execute, view};
 use crate::app::project::permissions::{Access, Preset};
 use crate::app::session::patch::SessionPatch;
 use crate::app::session::policy::SessionConfig;
@@ -113,6 +114,16 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 )
         },
     ),
+    Operation::works("POST", "/tools/execute/proxy", Keys::Project, PROXY, handler!(proxy::execute_directly), || {
+        Docs::ok("Call a provider's API with an account")
+            .about("As in a session, with the account of `connected_account_id`.")
+            .body::<proxy::DirectCall>()
+            .response::<proxy_response::ProxyResponse>()
+            .without_key(
+                "Leave the header out; a proxied call is sent once and never repeated by the server. Send the provider's \
+                 own header for repetitions, where it has one, in parameters.",
+            )
+    }),
     Operation::works(
         "POST",
         "/tool_router/session/{session_id}/attach",
@@ -158,10 +169,48 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .query("search", ParameterType::Text, "Part of name, slug or description.")
         },
     ),
-    Operation::later("GET", "/tool_router/session/{session_id}/tools", Keys::ProjectOrUser, READ, "tools"),
-    Operation::later("POST", "/tool_router/session/{session_id}/search", Keys::ProjectOrUser, EXECUTE, "tools"),
-    Operation::later("POST", "/tool_router/session/{session_id}/execute", Keys::ProjectOrUser, EXECUTE, "tools"),
-    Operation::later("POST", "/tool_router/session/{session_id}/execute_meta", Keys::ProjectOrUser, EXECUTE, "tools"),
+    Operation::works(
+        "GET",
+        "/tool_router/session/{session_id}/tools",
+        Keys::ProjectOrUser,
+        READ,
+        handler!(tools::list),
+        || {
+            Docs::ok("List a session's tools")
+                .about(
+                    "The tools of `preload` that the policy allows. An agent finds all others by search, which is not \
+                     built yet; any tool that the policy allows can be run, listed or not.",
+                )
+                .response::<Page<view::ToolItem<'static>>>()
+                .paged(tools::MAX_PAGE_SIZE)
+        },
+    ),
+    Operation::later("POST", "/tool_router/session/{session_id}/search", Keys::ProjectOrUser, EXECUTE, "search"),
+    Operation::works(
+        "POST",
+        "/tool_router/session/{session_id}/execute",
+        Keys::ProjectOrUser,
+        EXECUTE,
+        handler!(execute::in_session),
+        || {
+            Docs::ok("Run a tool")
+                .about(
+                    "Policy, account, scopes and arguments are checked before anything is sent. The response is 200 also \
+                     when the tool fails; `result_type` says which. If the user has to connect an account first, `error` \
+                     has a link for that.",
+                )
+                .body::<execute::SessionCall>()
+                .response::<execute::ToolExecution>()
+                .without_key("Leave the header out; a call of a tool is not repeated by the server if it changes something.")
+        },
+    ),
+    Operation::later(
+        "POST",
+        "/tool_router/session/{session_id}/execute_meta",
+        Keys::ProjectOrUser,
+        EXECUTE,
+        "meta tools",
+    ),
     Operation::later(
         "GET",
         "/tool_router/session/{session_id}/mounts/{mount_id}/items",

@@ -20,6 +20,7 @@ use crate::api::http::error::ApiError;
 use crate::api::http::form_body;
 use crate::api::http::path::Id;
 use crate::app::App;
+use crate::app::base::errors::account_not_found;
 use crate::app::execute::context::CallContext;
 use crate::app::execute::proxy::{ProxyBody, ProxyRequest};
 use crate::error::{Code, Error, Result};
@@ -124,6 +125,61 @@ pub async fn execute(
     Ok(proxy_response::response(answer).await)
 }
 
+/// A proxied request without a session.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "DirectProxyRequest")]
+pub struct DirectCall {
+    /// The account that is used.
+    connected_account_id: Option<String>,
+    /// Whose account it is; not needed for the account's own user.
+    user_id: Option<String>,
+    /// Path under the toolkit's base URL, or a URL on one of its hosts.
+    endpoint: String,
+    /// HTTP method.
+    method: WireMethod,
+    // Read from the raw text by `raw_body`, so that numbers keep their exact form.
+    /// JSON to send as it is.
+    #[schemars(with = "Option<Value>")]
+    body: Option<IgnoredAny>,
+    /// Bytes to send instead of `body`.
+    binary_body: Option<BinaryBody>,
+    /// Extra headers and query parameters.
+    parameters: Option<Vec<Parameter>>,
+    // Not built yet, so it is not documented.
+    #[schemars(skip)]
+    custom_connection_data: Option<Value>,
+}
+
+/// `POST /tools/execute/proxy` → 200, also when the provider returns an error.
+pub async fn execute_directly(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: JsonBody<DirectCall>,
+) -> std::result::Result<Response, ApiError> {
+    let raw = if body.value.body.is_some() { raw_body(&body.bytes)? } else { None };
+    let call = body.value;
+    let Some(id) = &call.connected_account_id else {
+        return Err(Error::new(Code::MissingAuthContext, "No connected account to call the provider with").into());
+    };
+    let found = app.tools.session_of_account(&caller.project_id, id, call.user_id.as_deref()).await?;
+    let (session, toolkit_slug) = found.ok_or_else(|| account_not_found(id))?;
+    let call = Call {
+        toolkit_slug,
+        endpoint: call.endpoint,
+        method: call.method,
+        body: call.body,
+        binary_body: call.binary_body,
+        parameters: call.parameters,
+        custom_connection_data: call.custom_connection_data,
+        account: None,
+        token: None,
+    };
+    let request = call.into_request(raw)?;
+    let context = CallContext::of_proxy(caller.actor());
+    let answer = app.executor.proxy_execute(&session, &request, &context).await?;
+    Ok(proxy_response::response(answer).await)
+}
+
 fn raw_body(bytes: &[u8]) -> Result<Option<&RawValue>> {
     let raw: RawBody<'_> = serde_json::from_slice(bytes)
         .map_err(|_| Error::validation(vec!["Error in payload: a key is given twice".to_owned()]))?;
@@ -198,4 +254,4 @@ impl From<WireMethod> for Method {
     }
 }
 
-crate::redacted_debug!(Call);
+crate::redacted_debug!(Call, DirectCall);

@@ -12,3 +12,4 @@ pub mod rate_limits;
 pub mod recent;
 pub mod settings;
 pub mod threads;
+pub mod tools;

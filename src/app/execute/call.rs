@@ -3,6 +3,7 @@
 use http::{HeaderMap, Method};
 use switchboard_auth::UnsentRequest;
 use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_store::accounts::AccountRow;
 use url::Url;
 
 use super::ready::Ready;
@@ -31,6 +32,14 @@ pub trait FrontEnd: Sync {
 
     /// The method of the request. After a 401, only an idempotent one is sent again.
     fn method(&self) -> &Method;
+
+    /// Refuses an account with which the call cannot be made. It is asked before anything is sent.
+    ///
+    /// # Errors
+    /// Why not.
+    fn check_account(&self, _: &AccountRow) -> Result<()> {
+        Ok(())
+    }
 
     /// Builds the request, without a credential. It is called again if the request is repeated.
     ///

@@ -33,6 +33,17 @@ impl CallContext {
         Self { principal, deadline: Instant::now() + PROXY_TIMEOUT, max_answer: MAX_PROXY_ANSWER }
     }
 
+    /// The circumstances of a call of a tool that starts now.
+    pub fn of_tool(principal: Actor) -> Self {
+        Self::of_proxy(principal)
+    }
+
+    /// The same with at most so much time from now.
+    #[must_use]
+    pub fn within(&self, time: Duration) -> Self {
+        Self { deadline: self.deadline.min(Instant::now() + time), ..self.clone() }
+    }
+
     /// The limits of each request to the provider.
     pub(super) fn limits(&self) -> Limits {
         Limits { until: Some(self.deadline), max_body: self.max_answer, any_coding: true, ..Limits::default() }

@@ -4,6 +4,7 @@
 //! A link call checks the session's policy, selects the auth config, and inserts a new account (INITIALIZING),
 //! the link and its audit event in one unit. Only the hash of the link token is stored.
 
+mod create;
 pub mod direct;
 pub mod edit_account;
 pub mod import;
@@ -40,6 +41,9 @@ use crate::app::session::Session;
 use crate::app::session::policy::CallKind;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
+
+/// How often a link is prepared if others change its auth configs meanwhile.
+pub const MAX_TRIES: usize = 4;
 
 /// A link request.
 #[derive(Clone, Debug, Default)]

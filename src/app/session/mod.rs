@@ -2,6 +2,7 @@
 //! the policy, `patch.rs` and `change.rs` change it, and `resolve.rs` selects the account that a session uses.
 
 pub mod change;
+mod check_tools;
 pub mod custom_tools;
 pub mod patch;
 pub mod policy;
@@ -39,8 +40,6 @@ const ACCOUNT_LIFETIME: Duration = Duration::from_secs(1);
 const MAX_CACHED: usize = 4_096;
 /// Maximum size of a policy, in bytes of JSON. A page of a session's history contains a hundred of them.
 const MAX_POLICY: usize = 256 * 1024;
-/// Maximum length of a toolkit slug at the start of a tool slug.
-const MAX_TOOLKIT_SLUG: usize = 64;
 /// Maximum number of accounts that a session may pin per toolkit.
 const MAX_PINS: usize = 10;
 
@@ -155,6 +154,7 @@ impl Sessions {
             custom_tools::prepare(experimental)?;
         }
         self.check_toolkits(config)?;
+        self.check_tools(config)?;
         self.check_preload(config)?;
         self.check_auth_configs(actor, config).await?;
         self.check_pins(actor, user, config).await?;
@@ -213,34 +213,6 @@ impl Sessions {
         unknown.sort_unstable();
         unknown.dedup();
         if unknown.is_empty() { Ok(()) } else { Err(invalid_slugs(&unknown)) }
-    }
-
-    /// Checks that preloaded tools are tools that the session may use. The toolkit of a tool follows from its
-    /// slug: `GITHUB_GET_A_REPOSITORY` belongs to `github`.
-    fn check_preload(&self, config: &SessionConfig) -> Result<()> {
-        let outside = config.preloaded().iter().filter(|tool| {
-            let prefixes = tool.match_indices('_').map(|(end, _)| &tool[..end]);
-            let toolkit = prefixes
-                .take_while(|prefix| prefix.len() <= MAX_TOOLKIT_SLUG)
-                .filter_map(|prefix| self.core.toolkit(prefix))
-                .last();
-            // The server has no descriptions of tools yet.
-            toolkit
-                .is_some_and(|toolkit| config.check(CallKind::ToolName { slug: tool, toolkit: &toolkit.slug }).is_err())
-        });
-        let errors: Vec<String> = outside
-            .map(|tool| {
-                format!(
-                    "Error in payload.preload.tools: {} is outside the session's toolkits and tools",
-                    truncate(tool)
-                )
-            })
-            .collect();
-        if errors.is_empty() {
-            return Ok(());
-        }
-        Err(Error::validation(errors)
-            .fix("Take these tools out of preload.tools, or admit them in toolkits and tools."))
     }
 
     /// Checks that auth configs belong to the project and to their toolkit, are enabled, and that the session

@@ -119,7 +119,7 @@ fn questions(basic: &BasicScheme) -> Vec<String> {
 impl Findings {
     fn add(&mut self, toolkit: &Toolkit, others: &[&Toolkit], today: &str) {
         self.toolkits += 1;
-        self.tools += toolkit.tools.len();
+        self.tools += toolkit.tools().len();
         self.unverified += toolkit.unverified.len();
         let mut warn = |message: String| self.warnings.push(Warning { slug: toolkit.slug.clone(), message });
         if toolkit.sources.is_empty() {

@@ -84,7 +84,7 @@ fn text(toolkit: &Toolkit, with_requests: bool, public_url: &str) -> String {
         }
     }
     page.account(toolkit);
-    page.list("Tools", toolkit.tools.iter().map(|tool| format!("{} ({}): {}", tool.slug, effect(tool), tool.title)));
+    page.list("Tools", toolkit.tools().iter().map(|tool| format!("{} ({}): {}", tool.slug, effect(tool), tool.title)));
     page.list(
         "Sunset",
         toolkit.sunset.iter().map(|sunset| {

@@ -58,4 +58,7 @@ mod sessions;
 mod shared;
 mod shared_access;
 mod shared_fields;
+mod tool_failures;
+mod tool_lists;
 mod toolkits;
+mod tools;

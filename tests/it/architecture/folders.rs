@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Source, has_path, sources};
 
 /// Folders of `src/app`: each may use those before it.
-const APP: [&str; 21] = [
+const APP: [&str; 22] = [
     "model",
     "base",
     "audit",
@@ -25,13 +25,14 @@ const APP: [&str; 21] = [
     "link",
     "connect",
     "execute",
+    "tool",
     "explain",
     "project_deletion",
     "jobs",
 ];
 
 /// Folders of `src/api`: each may use those before it.
-const API: [&str; 8] = ["operations", "http", "toolkit", "session", "account", "auth_config", "openapi", "org"];
+const API: [&str; 9] = ["operations", "http", "toolkit", "tool", "session", "account", "auth_config", "openapi", "org"];
 
 #[test]
 fn folders_of_the_application_use_those_before_them() {

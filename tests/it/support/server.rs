@@ -34,6 +34,7 @@ pub struct TestServer {
 #[derive(Default)]
 pub struct Builder {
     toolkits: Vec<(String, String)>,
+    tools: Vec<(String, String)>,
     managed: BTreeMap<String, ManagedClient>,
     project: ProjectSettings,
     layer: Layer,
@@ -89,6 +90,13 @@ impl Builder {
         self
     }
 
+    /// Adds the file with the tools of a toolkit.
+    #[must_use]
+    pub fn tools(mut self, slug: &str, text: &str) -> Self {
+        self.tools.push((slug.to_owned(), text.to_owned()));
+        self
+    }
+
     /// Adds an operator-managed client.
     #[must_use]
     pub fn managed(mut self, toolkit: &str, client: ManagedClient) -> Self {
@@ -120,6 +128,9 @@ impl Builder {
         for (slug, text) in &self.toolkits {
             std::fs::create_dir(toolkits.join(slug)).unwrap();
             std::fs::write(toolkits.join(slug).join("toolkit.toml"), text).unwrap();
+        }
+        for (slug, text) in &self.tools {
+            std::fs::write(toolkits.join(slug).join("tools.toml"), text).unwrap();
         }
         let own = Layer {
             listen: Some(address.to_string()),

@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::tool::Tools;
+
 pub use account::{Choice, Filter, Identity, PostConnect, Probe, RateLimit, RateLimitUnit, Sunset};
 pub use answer::{Capture, TimeUnit, TokenErrors, TokenResponse};
 pub use call::{Assertion, Call, CallFormat, Escape, SigningAlgorithm};
@@ -31,7 +33,7 @@ pub use oauth2::{
 };
 pub use tokens::{ExtraToken, Reach, TokenName};
 pub(crate) use tool::ToolFile;
-pub use tool::{Argument, BodyFormat, Effect, FailureRule, Location, Style, Tool, ToolMethod};
+pub use tool::{Argument, BodyFormat, Effect, FailureRule, Location, Paging, PagingStyle, Style, Tool, ToolMethod};
 
 /// A provider and the ways to authenticate with it.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -123,10 +125,10 @@ pub struct Toolkit {
     pub post_connect: Vec<PostConnect>,
     /// Identity of an account.
     pub identity: Option<Identity>,
-    /// Its tools, in the order of their slugs; from `tools.toml` beside the file.
+    /// Its tools, from `tools.toml` beside the file.
     #[serde(skip)]
     #[schemars(skip)]
-    pub tools: Vec<Tool>,
+    pub(crate) tools: Tools,
 }
 
 pub(crate) fn yes() -> bool {

@@ -18,6 +18,7 @@ pub(crate) struct ToolFile {
 /// A tool: one request of the toolkit's API.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "keys of a file, each with its own meaning")]
 pub struct Tool {
     /// Name for programs and models: the toolkit's slug in upper case, `_`, and what the tool does, such as
     /// `GITHUB_CREATE_AN_ISSUE`. At most 64 characters.
@@ -33,15 +34,23 @@ pub struct Tool {
     /// A repeated call with the same arguments changes nothing more.
     #[serde(default)]
     pub idempotent: bool,
+    /// The effect reaches others than the user and the provider, such as the recipients of a message. Default true.
+    #[serde(default = "always")]
+    pub open_world: bool,
     /// HTTP method.
     pub method: ToolMethod,
-    /// Path below the toolkit's base URL, with arguments in braces: `/repos/{owner}/{repo}/issues`.
+    /// Path below the toolkit's base URL, with arguments in braces: `/repos/{owner}/{repo}/issues`. An API on another
+    /// of the toolkit's hosts is named by its whole URL.
     pub path: String,
     /// How the arguments of the body are written.
     #[serde(default)]
     pub body: BodyFormat,
     /// JSON pointer of the object in the body that holds the arguments, such as `/data`.
     pub wrap: Option<String>,
+    /// The body, with arguments in braces. An argument that it names goes only there; any other is added to it.
+    pub template: Option<Value>,
+    /// The query of a GraphQL API, whose variables are the arguments of the body.
+    pub graphql: Option<String>,
     /// Query parameters that are always sent.
     #[serde(default)]
     pub query: BTreeMap<String, String>,
@@ -54,16 +63,82 @@ pub struct Tool {
     /// Scopes that allow the call: one of the lists is enough, of which all are needed.
     #[serde(default)]
     pub scopes: Vec<Vec<String>>,
-    /// JSON pointer of the result in the provider's answer. The whole answer when omitted.
+    /// JSON pointer of the result in the provider's answer, below `/data` for GraphQL. The whole answer when omitted.
     pub result: Option<String>,
+    /// Only the properties that `output` names are returned.
+    #[serde(default)]
+    pub trim: bool,
+    /// The answer is a file: the property `file` of the result.
+    #[serde(default)]
+    pub download: bool,
     /// Properties of the result, as JSON Schema. They describe; an answer is never refused for them.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Value>")]
     pub output: BTreeMap<String, Map<String, Value>>,
     /// When an answer with a successful status is a failure.
     pub error_when: Option<FailureRule>,
+    /// How further results are fetched.
+    pub paging: Option<Paging>,
+    /// The tool that shows whether a call had its effect, for a call whose answer was lost.
+    pub verify_with: Option<String>,
+    /// The header of the provider's own idempotency keys. A call with one may be repeated.
+    pub idempotency_header: Option<String>,
+    /// JSON pointers of texts in the result that other people wrote, such as the body of a message. `*` is every item.
+    #[serde(default)]
+    pub untrusted: Vec<String>,
+    /// How many calls this one counts for in the provider's limit. Default 1.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Seconds after which the call ends without an answer, at most 300. Default 60.
+    #[serde(default = "default_timeout")]
+    pub timeout: u32,
+    /// The tool will be removed.
+    #[serde(default)]
+    pub deprecated: bool,
     /// The tool that replaces this one. A tool with it is deprecated.
     pub replaced_by: Option<String>,
+}
+
+fn always() -> bool {
+    true
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn default_timeout() -> u32 {
+    60
+}
+
+/// How further results are fetched.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Paging {
+    /// What the position is.
+    pub style: PagingStyle,
+    /// The argument with the position.
+    pub argument: String,
+    /// JSON pointer of the next position in the provider's answer, for `cursor`.
+    pub next: Option<String>,
+    /// JSON pointer of the list in the provider's answer.
+    pub items: String,
+    /// The argument with the number of results in a page.
+    pub size: Option<String>,
+}
+
+/// What a position is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum PagingStyle {
+    /// A text from the answer before.
+    Cursor,
+    /// The number of a page, from 1.
+    Page,
+    /// The number of results before it.
+    Offset,
+    /// A query parameter of the URL in the answer's header `Link` with `rel="next"`.
+    Link,
 }
 
 /// What a tool does to the provider's data.
@@ -112,6 +187,10 @@ pub enum BodyFormat {
     Json,
     /// `application/x-www-form-urlencoded`.
     Form,
+    /// `multipart/form-data`: a part for each argument.
+    Multipart,
+    /// The file of the only argument in the body.
+    File,
 }
 
 /// An argument: where it goes, and its JSON Schema. All other keys are keywords of the schema.
@@ -174,6 +253,8 @@ pub struct FailureRule {
     pub pointer: String,
     /// The answer is a failure if the value is this one; when omitted, if there is a value.
     pub equals: Option<Value>,
+    /// The answer is a failure if the value is not this one, also if there is none.
+    pub differs: Option<Value>,
     /// JSON pointer of the provider's message.
     pub message: Option<String>,
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::profile::Profile;
-use crate::model::{Argument, BodyFormat, Effect, Location, Placement, Style, Tool, ToolMethod, Toolkit};
+use super::template::{Template, parse_text};
+use crate::model::{Argument, BodyFormat, Effect, Location, PagingStyle, Placement, Style, Tool, ToolMethod, Toolkit};
 use crate::path::Path;
 use crate::scheme::Scheme;
 use crate::validate::{Finding, is_header_name, is_header_value, is_pointer};
@@ -44,13 +45,21 @@ pub(crate) fn findings(tools: &[Tool], toolkit: &Toolkit) -> Vec<Finding> {
         check.require(slugs.insert(&tool.slug), &path.key("slug"), "another tool has this slug");
         check.texts(&path, tool);
         check.request(&path, tool);
+        check.body(&path, tool);
         check.effect(&path, tool);
         check.answer(&path, tool);
+        check.paging(&path, tool);
     }
     for (index, tool) in tools.iter().enumerate() {
-        if let Some(other) = &tool.replaced_by {
-            let path = Path::root("tools").index(index).key("replaced_by");
-            check.require(slugs.contains(other) && *other != tool.slug, &path, "must be the slug of another tool");
+        let path = Path::root("tools").index(index);
+        for (key, other) in [("replaced_by", &tool.replaced_by), ("verify_with", &tool.verify_with)] {
+            if let Some(other) = other {
+                let is_other = slugs.contains(other) && *other != tool.slug;
+                check.require(is_other, &path.key(key), "must be the slug of another tool");
+            }
+        }
+        if let Some(other) = tools.iter().find(|other| Some(&other.slug) == tool.verify_with.as_ref()) {
+            check.require(other.effect == Effect::Read, &path.key("verify_with"), "must be a tool that reads");
         }
     }
     check.findings
@@ -102,9 +111,9 @@ impl Check<'_> {
         let at = path.key("path");
         let names = path_names(&tool.path);
         self.require(
-            names.is_some() && is_path(&tool.path),
+            names.is_some() && self.is_endpoint(&tool.path),
             &at,
-            "must begin with `/` and have `{name}` for each argument",
+            "must begin with `/`, or with `https://` and one of the toolkit's `hosts`, and have `{name}` for each argument",
         );
         for name in names.unwrap_or_default() {
             let argument = tool.input.get(name);
@@ -112,7 +121,8 @@ impl Check<'_> {
             self.require(argument.is_some(), &at, &message);
             if let Some(argument) = argument {
                 let key = path.key("input").key(name);
-                self.require(argument.required, &key, "stands in the path, so it must be required");
+                let is_given = argument.required || argument.schema.contains_key("default");
+                self.require(is_given, &key, "stands in the path, so it must be required or have a default");
                 let is_path = argument.location.is_none_or(|location| location == Location::Path);
                 self.require(is_path, &key.key("in"), "stands in the path");
             }
@@ -127,21 +137,101 @@ impl Check<'_> {
         for (name, value) in &tool.headers {
             let key = path.key("headers").key(name);
             self.require(
-                self.is_settable(name),
+                // What the provider is asked for is a part of the tool.
+                self.is_settable(name) || name.eq_ignore_ascii_case("accept"),
                 &key,
                 "must be a header that the connection and the credential do not use",
             );
             self.require(is_header_value(value), &key, "must be visible ASCII");
+            self.text(&key, tool, value);
         }
-        for name in tool.query.keys() {
+        for (name, value) in &tool.query {
+            self.text(&path.key("query").key(name), tool, value);
             let is_free =
                 !name.is_empty() && !self.applied(|placement| placement.query.as_deref()).any(|used| used == name);
             self.require(is_free, &path.key("query").key(name), "must be a name that the credential does not use");
         }
+    }
+
+    /// The texts of `query` and `headers`.
+    fn text(&mut self, at: &Path, tool: &Tool, text: &str) {
+        match parse_text(text) {
+            Ok(template) => self.placeholders(at, tool, &template),
+            Err(message) => self.require(false, at, &message),
+        }
+    }
+
+    /// Each placeholder is an argument.
+    fn placeholders(&mut self, at: &Path, tool: &Tool, template: &Template) {
+        let mut unknown = BTreeSet::new();
+        template.arguments(&mut |name| {
+            if !tool.input.contains_key(name) {
+                unknown.insert(name);
+            }
+        });
+        for name in unknown {
+            self.require(false, at, &format!("`{{{name}}}` is no argument of the tool"));
+        }
+    }
+
+    fn body(&mut self, path: &Path, tool: &Tool) {
+        let is_json = tool.method.has_body() && tool.body == BodyFormat::Json;
         if let Some(wrap) = &tool.wrap {
-            let is_body = tool.method.has_body() && tool.body == BodyFormat::Json && is_pointer(wrap);
+            let is_body = is_json && is_pointer(wrap);
             self.require(is_body, &path.key("wrap"), "must be a JSON pointer into a JSON body, such as `/data`");
         }
+        if let Some(template) = &tool.template {
+            let at = path.key("template");
+            self.require(is_json, &at, "stands for a JSON body");
+            match Template::parse(template) {
+                Ok(template) => self.placeholders(&at, tool, &template),
+                Err(message) => self.require(false, &at, &message),
+            }
+        }
+        if tool.graphql.is_some() {
+            let is_post = tool.method == ToolMethod::Post && tool.body == BodyFormat::Json;
+            self.require(is_post, &path.key("graphql"), "is sent with POST, as JSON");
+        }
+        let in_body = tool.input.iter().filter(|(name, argument)| tool.location(name, argument) == Location::Body);
+        let names: Vec<&str> = in_body.map(|(name, argument)| tool.wire_name(name, argument)).collect();
+        if tool.body == BodyFormat::File {
+            self.require(names.len() == 1, &path.key("body"), "a body that is a file is one argument");
+        }
+        for name in &names {
+            let is_parent = names.iter().any(|other| other.starts_with(&format!("{name}.")));
+            let message = format!("`{name}` is an argument, and another one goes into it");
+            self.require(!is_parent, &path.key("input"), &message);
+        }
+        self.require((1..=300).contains(&tool.timeout), &path.key("timeout"), "must be 1 to 300 seconds");
+        self.require((1..=100).contains(&tool.weight), &path.key("weight"), "must be 1 to 100");
+        if let Some(header) = &tool.idempotency_header {
+            let is_free = self.is_settable(header) && tool.effect != Effect::Read;
+            self.require(is_free, &path.key("idempotency_header"), "must be a header of a tool that changes something");
+        }
+    }
+
+    fn paging(&mut self, path: &Path, tool: &Tool) {
+        let Some(paging) = &tool.paging else { return };
+        let at = path.key("paging");
+        for (key, name) in [("argument", Some(&paging.argument)), ("size", paging.size.as_ref())] {
+            if let Some(name) = name {
+                self.require(tool.input.contains_key(name), &at.key(key), "must be an argument of the tool");
+            }
+        }
+        self.require(tool.effect == Effect::Read, &at, "only what reads has further results");
+        let has_next = paging.next.as_deref().is_some_and(is_pointer);
+        let needs_next = paging.style == PagingStyle::Cursor;
+        let message = "must be a JSON pointer of the next position for `cursor`, and is not used otherwise";
+        self.require(has_next == needs_next, &at.key("next"), message);
+        let is_items = paging.items.is_empty() || is_pointer(&paging.items);
+        self.require(is_items, &at.key("items"), "must be a JSON pointer, or empty if the answer is the list");
+    }
+
+    /// A path below the base URL, or a URL on one of the hosts.
+    fn is_endpoint(&self, endpoint: &str) -> bool {
+        let Some(rest) = endpoint.strip_prefix("https://") else { return is_path(endpoint) };
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        self.toolkit.hosts.iter().any(|known| known == host) && is_path(path)
     }
 
     fn argument(&mut self, path: &Path, tool: &Tool, name: &str, argument: &Argument) {
@@ -163,8 +253,10 @@ impl Check<'_> {
         let has_names = location != Location::Body || wire_name.split('.').all(|part| !part.is_empty());
         self.require(has_names, &key.key("as"), "must be names joined by `.`");
         let kind = argument.schema.get("type").and_then(Value::as_str).unwrap_or_default();
-        let is_structured = matches!(kind, "array" | "object");
-        let needs_style = is_structured && (!is_body || tool.body == BodyFormat::Form);
+        let is_file = argument.schema.get("file_uploadable") == Some(&Value::Bool(true));
+        let is_structured = matches!(kind, "array" | "object") && !is_file;
+        let has_pairs = matches!(tool.body, BodyFormat::Form | BodyFormat::Multipart);
+        let needs_style = is_structured && (!is_body || has_pairs);
         self.require(
             !needs_style || argument.style.is_some(),
             &key.key("style"),
@@ -175,6 +267,15 @@ impl Check<'_> {
             argument.style.is_none() || is_structured && is_deep == (kind == "object"),
             &key.key("style"),
             "must be one of a list, or `deep_object` of an object",
+        );
+        let needs_pairs = matches!(argument.style, Some(Style::Repeated | Style::Brackets | Style::DeepObject));
+        let has_one_text = matches!(location, Location::Path | Location::Header);
+        self.require(!(needs_pairs && has_one_text), &key.key("style"), "a path or a header has room for one text");
+        let takes_file = matches!(tool.body, BodyFormat::Multipart | BodyFormat::File) || tool.template.is_some();
+        self.require(
+            !is_file || is_body && takes_file,
+            &key,
+            "a file goes to a body that is a file, has parts, or a template",
         );
     }
 
@@ -189,7 +290,10 @@ impl Check<'_> {
                 Location::Header => tool.headers.keys().any(|fixed| fixed.eq_ignore_ascii_case(wire_name)),
                 Location::Path | Location::Body => false,
             };
-            let is_new = seen.insert((location as u8, wire_name.to_ascii_lowercase()));
+            // Only names of headers are the same in either case.
+            let folded =
+                if location == Location::Header { wire_name.to_ascii_lowercase() } else { wire_name.to_owned() };
+            let is_new = seen.insert((location as u8, folded));
             let key = path.key("input").key(name);
             self.require(is_new && !is_fixed, &key, "another argument or value goes to the same place");
         }
@@ -202,6 +306,7 @@ impl Check<'_> {
             &path.key("effect"),
             "GET changes nothing: its effect is `read`",
         );
+        self.require(!tool.idempotent || !is_read, &path.key("idempotent"), "what reads changes nothing anyway");
         self.require(
             tool.method != ToolMethod::Delete || tool.effect == Effect::Destructive,
             &path.key("effect"),
@@ -219,9 +324,20 @@ impl Check<'_> {
         for (name, schema) in &tool.output {
             Profile { findings: &mut self.findings }.property(&path.key("output").key(name), name, schema, 1);
         }
+        for (index, pointer) in tool.untrusted.iter().enumerate() {
+            self.require(
+                is_pointer(pointer),
+                &path.key("untrusted").index(index),
+                "must be a JSON pointer such as `/body`",
+            );
+        }
+        self.require(!tool.trim || !tool.output.is_empty(), &path.key("trim"), "needs the properties of `output`");
+        self.require(!tool.download || tool.result.is_none(), &path.key("download"), "a file has no `result`");
         if let Some(rule) = &tool.error_when {
             let at = path.key("error_when");
             self.require(is_pointer(&rule.pointer), &at.key("pointer"), "must be a JSON pointer such as `/ok`");
+            let is_one = rule.equals.is_none() || rule.differs.is_none();
+            self.require(is_one, &at.key("differs"), "stands instead of `equals`");
             let has_message = rule.message.as_deref().is_none_or(is_pointer);
             self.require(has_message, &at.key("message"), "must be a JSON pointer such as `/error/message`");
         }

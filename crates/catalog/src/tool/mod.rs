@@ -3,10 +3,18 @@
 //!
 //! - `check.rs`: the rules of a tool;
 //! - `profile.rs`: the subset of JSON Schema that all model vendors accept;
+//! - `rows.rs`: tools with the bytes that clients get;
+//! - `template.rs`: bodies as JSON with arguments in braces;
 //! - `emit.rs`: the schemas that clients get.
 
 mod check;
 mod emit;
 mod profile;
+mod rows;
+mod template;
 
 pub(crate) use check::findings;
+#[cfg(test)]
+pub(crate) use rows::decompressed;
+pub use rows::{ToolRow, Tools};
+pub use template::{ITEM, Template, TextPart, parse_text};

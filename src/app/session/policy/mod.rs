@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use switchboard_types::AuthConfigId;
+use switchboard_types::{AccountId, AuthConfigId};
 
 pub use blocks::{
     Enable, Execute, ManageConnections, MultiAccount, Preload, PreloadTools, ProxyExecute, SandboxSize, Workbench,
@@ -200,6 +200,12 @@ impl SessionConfig {
     /// Accounts pinned for a toolkit. If there are pins, no other account is used.
     pub fn pins(&self, toolkit: &str) -> Option<&[String]> {
         self.connected_accounts.as_ref()?.get(toolkit).map(|pins| pins.0.as_slice())
+    }
+
+    /// Pins an account for a toolkit.
+    pub fn pin(&mut self, toolkit: &str, account: &AccountId) {
+        let pins = self.connected_accounts.get_or_insert_default();
+        pins.insert(toolkit.to_owned(), OneOrMany(vec![account.to_string()]));
     }
 
     /// Auth config named for a toolkit.

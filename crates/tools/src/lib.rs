@@ -1,0 +1,27 @@
+//! What a tool does with arguments and answers, without I/O.
+//!
+//! [`ArgumentCheck`] checks the arguments of a call against the tool's schema. [`build`] makes a request of them:
+//! `place.rs` says where each goes, `style.rs` how lists and objects are written outside of a JSON body, `render.rs`
+//! fills a template. [`read`] makes a result of the provider's answer, or says why it is a failure.
+//!
+//! Differences between tools are data (`switchboard_catalog`); no provider is named here.
+
+mod answer;
+mod arguments;
+mod body;
+mod file;
+mod mime;
+mod mistake;
+mod nearest;
+mod place;
+mod render;
+mod request;
+mod style;
+
+pub use answer::{Failure, ProviderAnswer, read};
+pub use arguments::{ArgumentCheck, Arguments};
+pub use body::ToolBody;
+pub use file::{File, Files};
+pub use mistake::Mistake;
+pub use nearest::nearest;
+pub use request::{ToolRequest, build};

@@ -1,0 +1,28 @@
+//! The known name that a misspelt one is like.
+
+/// How like two names must be, from 0 to 1.
+const LIKENESS: f64 = 0.7;
+
+/// The name in `known` that is most like `name`, if one is like it. Case and separators do not count.
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let plain = |text: &str| text.replace(['-', '_', '.', ' '], "").to_ascii_lowercase();
+    let name = plain(name);
+    let likeness = known.into_iter().map(|known| (strsim::jaro_winkler(&name, &plain(known)), known));
+    likeness
+        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_finds_the_known_one() {
+        let known = ["owner", "repo", "title", "max_results"];
+        assert_eq!(nearest("ownr", known), Some("owner"));
+        assert_eq!(nearest("maxResults", known), Some("max_results"));
+        assert_eq!(nearest("zzz", known), None);
+    }
+}

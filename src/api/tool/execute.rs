@@ -1,0 +1,215 @@
+//! Calls of tools and their outcomes as JSON: `POST /tool_router/session/{session_id}/execute` (contract section 2.11)
+//! and `POST /tools/execute/{tool_slug}` (6.6).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::api::http::auth::Caller;
+use crate::api::http::body::{JsonBody, json as respond};
+use crate::api::http::error::ApiError;
+use crate::api::http::path::Id;
+use crate::app::App;
+use crate::app::execute::context::CallContext;
+use crate::app::tool::ToolCall;
+use crate::app::tool::direct::DirectCall;
+use crate::app::tool::outcome::{LinkReason, NeededLink, Outcome, ToolFailure};
+use crate::error::{Code, Error, Result};
+use crate::id::Kind;
+
+/// Body of a session's call.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ToolCall")]
+pub struct SessionCall {
+    /// Slug of the tool, in any case.
+    #[schemars(length(min = 1))]
+    tool_slug: String,
+    /// The tool's arguments.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    arguments: Option<Value>,
+    /// Which of several accounts is used, by id, word id or alias; only in a session with `multi_account`.
+    account: Option<String>,
+    /// Results are not written to files here: no effect.
+    #[expect(dead_code, reason = "accepted without an effect")]
+    enable_auto_workbench_offload: Option<bool>,
+    /// Answers to questions; this server asks none yet.
+    input_responses: Option<Map<String, Value>>,
+    /// The state of a question; this server asks none yet.
+    request_state: Option<String>,
+    /// The caller's own tools, which run in the caller's process: no effect.
+    #[expect(dead_code, reason = "accepted without an effect")]
+    experimental: Option<Map<String, Value>>,
+}
+
+/// Body of a call without a session.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "DirectToolCall")]
+pub struct DirectBody {
+    /// The account that is used; the user's newest when omitted.
+    connected_account_id: Option<String>,
+    /// Whose account is used.
+    user_id: Option<String>,
+    /// An older name of `user_id`.
+    entity_id: Option<String>,
+    /// `latest` or the version of the tool here.
+    version: Option<String>,
+    /// The tool's arguments.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    arguments: Option<Value>,
+    // Not built: they are refused by name, so they are not documented.
+    #[schemars(skip)]
+    text: Option<Value>,
+    #[schemars(skip)]
+    custom_auth_params: Option<Value>,
+    #[schemars(skip)]
+    custom_connection_data: Option<Value>,
+    /// No effect.
+    #[expect(dead_code, reason = "accepted without an effect")]
+    allow_tracing: Option<bool>,
+}
+
+/// The outcome of a session's call.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ToolExecution {
+    /// `completed`, or `failed` with `error`.
+    result_type: ResultType,
+    /// The result. For `failed`: `error_code`, and the provider's status and answer if there is one.
+    data: Map<String, Value>,
+    /// What went wrong and what to do; null for `completed`.
+    error: Option<String>,
+    /// Id of this call, for the logs.
+    log_id: String,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ToolResultType")]
+enum ResultType {
+    Completed,
+    Failed,
+}
+
+/// The outcome of a call without a session.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DirectToolExecution {
+    /// The result. For a failure: `error_code`, and the provider's status and answer if there is one.
+    data: Map<String, Value>,
+    /// What went wrong and what to do; null for a success.
+    error: Option<String>,
+    /// Whether the tool did what it does.
+    successful: bool,
+    /// Id of this call, for the logs.
+    log_id: String,
+}
+
+/// `POST /tool_router/session/{session_id}/execute` → 200, also when the tool fails.
+pub async fn in_session(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Id(session_id): Id,
+    body: JsonBody<SessionCall>,
+) -> std::result::Result<Response, ApiError> {
+    let session = app.sessions.get(&caller.project_id, &session_id.into()).await?;
+    let body = body.value;
+    if body.input_responses.is_some() || body.request_state.is_some() {
+        return Err(Error::field("input_responses", "this server has asked no question")
+            .fix("Leave input_responses and request_state out.")
+            .into());
+    }
+    let call = ToolCall { slug: body.tool_slug, arguments: arguments(body.arguments)?, account: body.account };
+    let outcome = app.tools.execute(&session, call, &CallContext::of_tool(caller.actor())).await?;
+    let (data, error) = printed(outcome);
+    let result_type = if error.is_none() { ResultType::Completed } else { ResultType::Failed };
+    let log_id = app.core.mint(Kind::ToolLog).into();
+    Ok(respond(StatusCode::OK, &ToolExecution { result_type, data, error, log_id })?)
+}
+
+/// `POST /tools/execute/{tool_slug}` → 200, also when the tool fails.
+pub async fn direct(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Id(slug): Id,
+    body: JsonBody<DirectBody>,
+) -> std::result::Result<Response, ApiError> {
+    let body = body.value;
+    for (name, value) in [
+        ("text", &body.text),
+        ("custom_auth_params", &body.custom_auth_params),
+        ("custom_connection_data", &body.custom_connection_data),
+    ] {
+        if value.as_ref().is_some_and(|value| !value.is_null()) {
+            return Err(Error::new(Code::NotImplemented, format!("{name} is not built yet"))
+                .fix(format!("Leave {name} out; connect an account and give arguments."))
+                .into());
+        }
+    }
+    let call = DirectCall {
+        slug: slug.into(),
+        arguments: arguments(body.arguments)?,
+        user_id: body.user_id.or(body.entity_id),
+        account: body.connected_account_id,
+        version: body.version,
+    };
+    let outcome = app.tools.execute_directly(call, &CallContext::of_tool(caller.actor())).await?;
+    let (data, error) = printed(outcome);
+    let log_id = app.core.mint(Kind::ToolLog).into();
+    Ok(respond(StatusCode::OK, &DirectToolExecution { data, successful: error.is_none(), error, log_id })?)
+}
+
+/// The arguments of a call: an object, or its JSON text, which some models write.
+fn arguments(given: Option<Value>) -> Result<Map<String, Value>> {
+    let given = match given {
+        Some(Value::String(text)) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        given => given.unwrap_or(Value::Null),
+    };
+    match given {
+        Value::Null => Ok(Map::new()),
+        Value::Object(arguments) => Ok(arguments),
+        _ => Err(Error::field("arguments", "must be an object")),
+    }
+}
+
+/// The data and the error of an outcome. The error is there exactly if the tool did not do what it does.
+fn printed(outcome: Outcome) -> (Map<String, Value>, Option<String>) {
+    match outcome {
+        Outcome::Completed { data } => (data, None),
+        Outcome::Failed(failure) => {
+            let ToolFailure { kind, message, status, retry_after_ms, answer } = failure;
+            let mut data = Map::new();
+            data.insert("error_code".to_owned(), kind.code().into());
+            if let Some(status) = status {
+                data.insert("http_status".to_owned(), status.into());
+                data.insert("answer".to_owned(), answer.into());
+            }
+            if let Some(retry_after_ms) = retry_after_ms {
+                data.insert("retry_after_ms".to_owned(), retry_after_ms.into());
+            }
+            if kind.code() == "rate_limited" {
+                data.insert("limit_owner".to_owned(), "provider".into());
+            }
+            (data, Some(message))
+        }
+        Outcome::NeedsLink(NeededLink { reason, toolkit, redirect_url, account, message, .. }) => {
+            let mut data = Map::new();
+            data.insert("error_code".to_owned(), reason.code().into());
+            data.insert("toolkit".to_owned(), toolkit.into());
+            if let LinkReason::MissingScope(missing) = reason {
+                data.insert("missing_scopes".to_owned(), json!(missing));
+            }
+            if let Some(redirect_url) = redirect_url {
+                data.insert("redirect_url".to_owned(), redirect_url.into());
+            }
+            if let Some(account) = account {
+                data.insert("connected_account_id".to_owned(), account.as_str().into());
+            }
+            (data, Some(message))
+        }
+    }
+}
+
+crate::redacted_debug!(SessionCall, DirectBody);

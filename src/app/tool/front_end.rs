@@ -1,0 +1,89 @@
+//! The front end for tools: a request that was built from arguments.
+
+use std::sync::OnceLock;
+
+use http::Method;
+use http::header::{self, HeaderValue};
+use switchboard_auth::UnsentRequest;
+use switchboard_catalog::Toolkit;
+use switchboard_store::accounts::AccountRow;
+use switchboard_tools::ToolRequest;
+use switchboard_types::AccountId;
+
+use crate::app::base::tools::FoundTool;
+use crate::app::execute::call::{FrontEnd, Target};
+use crate::app::session::policy::{CallKind, Tag, ToolDescription};
+use crate::error::{Code, Error, Result};
+
+/// A call of a tool, checked and ready to be sent.
+pub(super) struct ToolFrontEnd<'a> {
+    pub(super) found: &'a FoundTool,
+    pub(super) request: ToolRequest,
+    /// The account that the session uses, once it is known.
+    pub(super) account: OnceLock<AccountId>,
+    /// What the policy is asked about.
+    pub(super) description: ToolDescription<'a>,
+}
+
+impl<'a> ToolFrontEnd<'a> {
+    pub(super) fn new(found: &'a FoundTool, tags: &'a [Tag], request: ToolRequest) -> Self {
+        let description = ToolDescription { slug: &found.row.slug, toolkit: &found.toolkit.slug, tags };
+        Self { found, request, account: OnceLock::new(), description }
+    }
+}
+
+impl FrontEnd for ToolFrontEnd<'_> {
+    fn kind<'s>(&'s self, _: &'s str) -> CallKind<'s> {
+        CallKind::Tool(&self.description)
+    }
+
+    fn method(&self) -> &Method {
+        &self.request.method
+    }
+
+    fn check_account(&self, account: &AccountRow) -> Result<()> {
+        let _ = self.account.set(account.id.clone());
+        let missing = missing_scopes(&self.found.row.scopes, account, &self.found.toolkit);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::of(Code::MissingScope, &[("id", &account.id), ("scopes", &missing.join(" "))]).details(missing))
+    }
+
+    fn request(&self, target: &Target<'_>) -> Result<UnsentRequest> {
+        let mut url = target.resolve(&self.request.endpoint)?;
+        if !self.request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.request.query);
+        }
+        let mut headers = target.headers();
+        for (name, value) in &self.request.headers {
+            headers.insert(name, value.clone());
+        }
+        let body = match &self.request.body {
+            Some(body) => {
+                let value = HeaderValue::from_str(&body.content_type).map_err(Error::internal)?;
+                headers.insert(header::CONTENT_TYPE, value);
+                body.bytes.clone()
+            }
+            None => bytes::Bytes::new(),
+        };
+        Ok(UnsentRequest { method: self.request.method.clone(), url, headers, body })
+    }
+}
+
+/// The scopes of the alternative that lacks fewest, without those that the account has. Only an account of OAuth 2.0 has
+/// scopes; one whose scopes are not known is left to the provider.
+fn missing_scopes(alternatives: &[Vec<String>], account: &AccountRow, toolkit: &Toolkit) -> Vec<String> {
+    if alternatives.is_empty() || toolkit.oauth(account.scheme).is_none() {
+        return Vec::new();
+    }
+    let params = &account.params;
+    let granted = params.granted_scopes.as_ref().unwrap_or(&params.requested_scopes);
+    if granted.is_empty() {
+        return Vec::new();
+    }
+    let lacking = |scopes: &Vec<String>| -> Vec<String> {
+        scopes.iter().filter(|scope| !granted.contains(scope)).cloned().collect()
+    };
+    alternatives.iter().map(lacking).min_by_key(Vec::len).unwrap_or_default()
+}

@@ -1,0 +1,121 @@
+//! Lists of tools: of the catalog, and those that a session has preloaded.
+
+use std::sync::Arc;
+
+use switchboard_catalog::{Tool, ToolRow, Toolkit};
+
+use super::{Tools, tags};
+use crate::app::base::tools::FoundTool;
+use crate::app::session::Session;
+use crate::app::session::policy::{CallKind, PreloadTools, Tag, ToolDescription};
+
+/// Which tools are listed.
+#[derive(Clone, Debug, Default)]
+pub struct ToolFilter {
+    /// Of these toolkits, by slug.
+    pub toolkits: Vec<String>,
+    /// These, by slug in any case, whatever else is given.
+    pub slugs: Vec<String>,
+    /// With one of these tags.
+    pub tags: Vec<Tag>,
+    /// That one of these scopes is enough for.
+    pub scopes: Vec<String>,
+    /// What they are for, in words: the best first.
+    pub search: Option<String>,
+    /// Also those that will be removed.
+    pub include_deprecated: bool,
+}
+
+impl Tools {
+    /// The tools of a filter: in the order of their slugs, or the best first if it searches.
+    pub fn list(&self, filter: &ToolFilter) -> Vec<FoundTool> {
+        if !filter.slugs.is_empty() {
+            return filter.slugs.iter().filter_map(|slug| self.find(slug).ok()).collect();
+        }
+        let catalog = self.core.catalog.get();
+        let mut found: Vec<FoundTool> = match filter.toolkits.as_slice() {
+            [] => catalog.iter().flat_map(rows).collect(),
+            slugs => {
+                slugs.iter().filter_map(|slug| self.core.toolkit(slug)).flat_map(|toolkit| rows(&toolkit)).collect()
+            }
+        };
+        found.retain(|found| filter.admits(&found.row));
+        if let Some(search) = &filter.search {
+            return ranked(found, search);
+        }
+        found
+    }
+
+    /// The slugs of all tools.
+    pub fn slugs(&self) -> Vec<String> {
+        self.core.catalog.get().iter().flat_map(rows).map(|found| found.row.slug.clone()).collect()
+    }
+
+    /// The tools that a session has preloaded and may use, in the order of their slugs.
+    pub fn preloaded(&self, session: &Session) -> Vec<FoundTool> {
+        let preload = session.config.preload.as_ref().and_then(|preload| preload.tools.as_ref());
+        let mut found = match preload {
+            None => Vec::new(),
+            Some(PreloadTools::All(_)) => self.list(&ToolFilter::default()),
+            Some(PreloadTools::These(slugs)) => {
+                self.list(&ToolFilter { slugs: slugs.clone(), ..ToolFilter::default() })
+            }
+        };
+        found.retain(|found| is_allowed(session, found));
+        found.sort_by(|one, other| one.row.slug.cmp(&other.row.slug));
+        found.dedup_by(|one, other| one.row.slug == other.row.slug);
+        found
+    }
+}
+
+/// Whether the session's policy allows a tool.
+pub fn is_allowed(session: &Session, found: &FoundTool) -> bool {
+    let tags = tags(&found.row);
+    let description = ToolDescription { slug: &found.row.slug, toolkit: &found.toolkit.slug, tags: &tags };
+    session.config.check(CallKind::Tool(&description)).is_ok()
+}
+
+fn rows(toolkit: &Arc<Toolkit>) -> Vec<FoundTool> {
+    let found = |row: &Arc<ToolRow>| FoundTool { toolkit: Arc::clone(toolkit), row: Arc::clone(row) };
+    toolkit.tools().iter().map(found).collect()
+}
+
+impl ToolFilter {
+    fn admits(&self, tool: &Tool) -> bool {
+        let has_tag = self.tags.is_empty() || tags(tool).iter().any(|tag| self.tags.contains(tag));
+        let is_enough = |scopes: &Vec<String>| scopes.iter().all(|scope| self.scopes.contains(scope));
+        let has_scope = self.scopes.is_empty() || tool.scopes.iter().any(is_enough);
+        has_tag && has_scope && (self.include_deprecated || !is_deprecated(tool))
+    }
+}
+
+/// Whether a tool will be removed.
+pub fn is_deprecated(tool: &Tool) -> bool {
+    tool.deprecated || tool.replaced_by.is_some()
+}
+
+/// Those in which a word of the search stands, the best first.
+fn ranked(found: Vec<FoundTool>, search: &str) -> Vec<FoundTool> {
+    let search = search.to_lowercase();
+    let words: Vec<&str> =
+        search.split(|letter: char| !letter.is_alphanumeric()).filter(|word| word.len() > 1).collect();
+    let mut scored: Vec<(u32, FoundTool)> =
+        found.into_iter().map(|found| (score(&found, &words), found)).filter(|(score, _)| *score > 0).collect();
+    scored.sort_by(|(one, first), (other, second)| other.cmp(one).then_with(|| first.row.slug.cmp(&second.row.slug)));
+    scored.into_iter().map(|(_, found)| found).collect()
+}
+
+/// How many words stand in a tool's texts: a word of its name counts more than one of its description.
+fn score(found: &FoundTool, words: &[&str]) -> u32 {
+    let row = &found.row;
+    let name = format!("{} {} {}", row.slug, row.title, found.toolkit.name).to_lowercase();
+    let use_cases = row.use_cases.join(" ").to_lowercase();
+    let description = row.description.to_lowercase();
+    let of_word = |word: &&str| {
+        [(&name, 4), (&use_cases, 2), (&description, 1)]
+            .into_iter()
+            .map(|(text, weight)| if text.contains(*word) { weight } else { 0 })
+            .sum::<u32>()
+    };
+    words.iter().map(of_word).sum()
+}

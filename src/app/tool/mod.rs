@@ -1,0 +1,70 @@
+//! Tools: the one way from a tool's name and arguments to an outcome, for every surface that runs tools.
+//!
+//! [`Tools::execute`] takes these steps: the tool (`find.rs`), the session's policy, the arguments, the account with its
+//! scopes, the request, the provider's answer, the result. Everything up to the request is checked before anything is
+//! sent. Surfaces differ only in how they print an [`Outcome`].
+
+mod checks;
+pub mod direct;
+mod find;
+mod front_end;
+pub mod list;
+pub mod outcome;
+mod run;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use switchboard_catalog::{Effect, Tool};
+
+use crate::app::base::core::Core;
+use crate::app::execute::Executor;
+use crate::app::link::Links;
+use crate::app::session::policy::Tag;
+
+use checks::Checks;
+
+/// Lists and runs tools.
+pub struct Tools {
+    core: Arc<Core>,
+    executor: Arc<Executor>,
+    links: Arc<Links>,
+    checks: Checks,
+}
+
+crate::redacted_debug!(Tools, ToolCall);
+
+impl Tools {
+    /// Creates the service from the services that it uses.
+    pub fn new(core: Arc<Core>, executor: Arc<Executor>, links: Arc<Links>) -> Self {
+        Self { core, executor, links, checks: Checks::default() }
+    }
+}
+
+/// A call of a tool.
+pub struct ToolCall {
+    /// Slug of the tool, in any case.
+    pub slug: String,
+    /// Its arguments.
+    pub arguments: Map<String, Value>,
+    /// Which of several accounts, by id, word id or alias.
+    pub account: Option<String>,
+}
+
+/// The behaviour hints of a tool: exactly one for its effect, and what else is true.
+pub fn tags(tool: &Tool) -> Vec<Tag> {
+    let effect = match tool.effect {
+        Effect::Read => Tag::ReadOnlyHint,
+        Effect::Create => Tag::CreateHint,
+        Effect::Update => Tag::UpdateHint,
+        Effect::Destructive => Tag::DestructiveHint,
+    };
+    let mut tags = vec![effect];
+    if tool.idempotent {
+        tags.push(Tag::IdempotentHint);
+    }
+    if tool.open_world {
+        tags.push(Tag::OpenWorldHint);
+    }
+    tags
+}

@@ -1,0 +1,104 @@
+//! What a call of a tool leads to.
+
+use serde_json::{Map, Value};
+use switchboard_types::AccountId;
+
+use crate::error::Error;
+
+/// What a call of a tool leads to. Whatever keeps it from being made at all is an error instead.
+pub enum Outcome {
+    /// The tool did what it does.
+    Completed {
+        /// The result.
+        data: Map<String, Value>,
+    },
+    /// The provider refused, or has no usable answer.
+    Failed(ToolFailure),
+    /// The user has to connect an account first.
+    NeedsLink(NeededLink),
+}
+
+/// Why a tool failed.
+pub struct ToolFailure {
+    /// What kind of failure it is.
+    pub kind: FailureKind,
+    /// The provider's own words with what to do; never empty.
+    pub message: String,
+    /// HTTP status of the provider, if it answered.
+    pub status: Option<u16>,
+    /// Milliseconds after which the same call may succeed.
+    pub retry_after_ms: Option<u64>,
+    /// The provider's answer.
+    pub answer: Map<String, Value>,
+}
+
+/// What kind of failure a tool had.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FailureKind {
+    /// The provider refused the request: its own error.
+    Provider,
+    /// The provider's limit is reached.
+    RateLimited,
+    /// The provider did not accept the credential.
+    Unauthorized,
+    /// The provider has an error of its own.
+    ProviderDown,
+    /// The provider did not answer in time. The call may have had its effect.
+    Timeout,
+    /// The answer cannot be used: too large, not readable, a page for people.
+    UnusableAnswer,
+}
+
+impl FailureKind {
+    /// Machine-readable name.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Provider => "provider_error",
+            Self::RateLimited => "rate_limited",
+            Self::Unauthorized => "provider_unauthorized",
+            Self::ProviderDown => "provider_unavailable",
+            Self::Timeout => "provider_timeout",
+            Self::UnusableAnswer => "unusable_answer",
+        }
+    }
+}
+
+/// A link that the user has to open before the tool can run.
+pub struct NeededLink {
+    /// Why: no account, one that has ended, or one without scopes.
+    pub reason: LinkReason,
+    /// Slug of the toolkit.
+    pub toolkit: String,
+    /// Where to send the user. None if the session does not let the agent link accounts.
+    pub redirect_url: Option<String>,
+    /// The account that the link connects.
+    pub account: Option<AccountId>,
+    /// What to tell the user; never empty.
+    pub message: String,
+    /// The error of a surface that cannot offer a link.
+    pub error: Error,
+}
+
+/// Why a link is needed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LinkReason {
+    /// The user has no account of the toolkit.
+    NoConnection,
+    /// The account has ended.
+    ConnectionExpired,
+    /// The account lacks scopes.
+    MissingScope(Vec<String>),
+}
+
+impl LinkReason {
+    /// Machine-readable name.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoConnection => "no_active_connection",
+            Self::ConnectionExpired => "connection_expired",
+            Self::MissingScope(_) => "MISSING_SCOPE",
+        }
+    }
+}
+
+crate::redacted_debug!(Outcome, ToolFailure, NeededLink);
