@@ -38,6 +38,7 @@ mod stats;
 mod strain;
 mod streams;
 mod sweep;
+mod tool;
 mod wave;
 
 use std::fmt::Display;
@@ -142,6 +143,9 @@ async fn compare(benchmark: Benchmark, bench: &Bench<'_>) -> Result<Report> {
     }
     if wants(Benchmark::Proxy) {
         report.comparisons.push(proxy::measure(bench).await.context("measuring the proxy")?);
+    }
+    if wants(Benchmark::Tool) {
+        report.comparisons.push(tool::measure(bench).await.context("measuring tools")?);
     }
     if wants(Benchmark::Counts) {
         report.counts = counts::measure(bench).await.context("counting system calls")?;

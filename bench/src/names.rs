@@ -15,5 +15,10 @@ pub const BARE: &str = "bare proxy";
 /// A proxy that takes the same POST as the product and wraps the answer of a GET.
 pub const POST_FLOOR: &str = "POST proxy";
 
+/// The same server's `proxy_execute`.
+pub const PROXIED: &str = "proxy_execute";
+/// The same server's list of tools.
+pub const TOOL_LIST: &str = "500 tools listed";
+
 /// Names that no build may have.
-pub const FLOORS: [&str; 6] = [BASELINE_LINK, BASELINE_SESSION, STATIC, UPSTREAM, BARE, POST_FLOOR];
+pub const FLOORS: [&str; 8] = [BASELINE_LINK, BASELINE_SESSION, STATIC, UPSTREAM, BARE, POST_FLOOR, PROXIED, TOOL_LIST];

@@ -37,6 +37,8 @@ pub enum Benchmark {
     Livez,
     /// `proxy_execute` against a bare proxy, a proxy that takes the same POST, and no proxy.
     Proxy,
+    /// `execute` of a tool against `proxy_execute` of the same request, of the first build.
+    Tool,
     /// Writes to files and syncs per link, counted.
     Counts,
     /// Links next to 10^3, 10^5, 10^6 accounts; 10^7 with `--scale-max 7`.

@@ -1,4 +1,5 @@
-//! Compresses the built-in toolkits' tools: they are a tenth as large, and most servers need few of them.
+//! Compresses the built-in toolkits' tools: they are a tenth as large, and most servers need few of them. Lists of
+//! toolkits say how many there are, for which they need not be read.
 
 use std::error::Error;
 use std::fs;
@@ -20,10 +21,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         }
         println!("cargo:rerun-if-changed={}", tools.display());
-        let name = format!("{}.tools", folder.file_name().to_string_lossy());
-        let mut encoder = DeflateEncoder::new(fs::File::create(out.join(name))?, Compression::best());
-        encoder.write_all(&fs::read(tools)?)?;
+        let slug = folder.file_name().to_string_lossy().into_owned();
+        let text = fs::read_to_string(tools)?;
+        let mut encoder =
+            DeflateEncoder::new(fs::File::create(out.join(format!("{slug}.tools")))?, Compression::best());
+        encoder.write_all(text.as_bytes())?;
         encoder.finish()?;
+        let count = text.lines().filter(|line| line.trim() == "[[tools]]").count();
+        fs::write(out.join(format!("{slug}.count")), count.to_string())?;
     }
     Ok(())
 }

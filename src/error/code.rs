@@ -187,12 +187,16 @@ codes! {
     UserIdMismatch = (1812, "ActionExecute_ConnectedAccountEntityIdMismatch", BadRequest, "Connected account {id} does not belong to this user", "Give the user_id that the account was connected with.");
     /// The account of a tool's call has ended.
     AccountGone = (1820, "ActionExecute_ConnectedAccountExpired", Gone, "{reason}", "Connect the account again: POST /connected_accounts/{id}/refresh.");
+    /// The account of a tool's call is off or not connected (number is ours).
+    AccountUnusable = (1822, "ActionExecute_ConnectedAccountUnusable", Unprocessable, "{reason}", "Read the account to see its status.");
     /// Unknown tool.
     ToolNotFound = (2401, "Tool_ToolNotFound", NotFound, "Tool \"{slug}\" not found", "GET /tools lists the tools of this server.");
 
     // --- 43xx: tool router ---
     /// A rule about sessions.
     SessionBadRequest = (4300, "ToolRouterV2_BadRequest", BadRequest, "{reason}", "Change the request as the message says.");
+    /// Unknown tool, in a session.
+    SessionToolNotFound = (4301, "ToolRouterV2_ToolNotFound", NotFound, "Tool \"{slug}\" not found", "GET /tools lists the tools of this server.");
     /// No usable account.
     NoActiveConnection = (4302, "ToolRouterV2_NoActiveConnection", NotFound, "No active connection found for user ID {user} for toolkit {toolkit}", "Create a link for the user: POST /tool_router/session/{session_id}/link.");
     /// Unknown, deleted or foreign session (number is ours).

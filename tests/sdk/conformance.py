@@ -1341,6 +1341,29 @@ def _():
     assert [tool.slug for tool in tools] == ["SANDBOX_LIST_NOTES"], tools
 
 
+@case("toolkits.recommend_scopes")
+def _():
+    answer = composio.toolkits.recommend_scopes("sandbox", tools=["SANDBOX_CREATE_NOTE"])
+    assert "notes:write" in str(answer), answer
+
+
+@case("toolkits.list_grant_contexts")
+def _():
+    assert "OAUTH2" in str(composio.toolkits.list_grant_contexts("sandbox"))
+
+
+@case("client.toolkits.recommend_scopes")
+def _():
+    answer = client.toolkits.recommend_scopes("sandbox", tools=["SANDBOX_CREATE_NOTE"])
+    assert answer.scopes.least_privilege == ["notes:write"] and answer.scopes.fewest == ["notes:write"], answer
+
+
+@case("client.toolkits.retrieve_scopes_grant_context")
+def _():
+    answer = client.toolkits.retrieve_scopes_grant_context("sandbox")
+    assert answer.auth_scheme == "OAUTH2" and answer.grant_context_dimensions == [], answer
+
+
 @case("client.tools.list")
 def _():
     page = client.tools.list(toolkit_slug="sandbox", limit=2)

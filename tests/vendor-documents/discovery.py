@@ -10,7 +10,8 @@ def to_openapi(data):
         simple = method.get("mediaUpload", {}).get("protocols", {}).get("simple")
         if simple:
             upload = {"content": {"*/*": {}}}
-            add(paths, simple["path"], method, upload, [{"name": "uploadType", "in": "query", "schema": {"type": "string"}}])
+            kind = {"name": "uploadType", "in": "query", "schema": {"type": "string"}}
+            add(paths, simple["path"], method, upload, [kind])
     common = [parameter(name, value) for name, value in data.get("parameters", {}).items()]
     for item in paths.values():
         item["parameters"] = common

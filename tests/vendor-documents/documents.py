@@ -6,8 +6,9 @@ from pathlib import Path
 import discovery
 import fetch
 import graphql
+import openapi_generator
 import speakeasy
-import typescript
+import typescript_documents
 import yaml_subset
 from operations import Document
 
@@ -38,8 +39,7 @@ def load(package, document, folder, cache={}):
     """A document. It is read once."""
     path = folder / fetch.directory(package) / document["file"]
     if path not in cache:
-        first = next(iter(sorted(path.parent.glob(path.name))), None)
-        if first is None:
+        if not path.exists():
             raise Missing(f"{path} is not there: run fetch.py first")
         cache[path] = read(document, path, f"{package['package']} {package['version']}, {path.name}")
     return cache[path]
@@ -48,17 +48,20 @@ def load(package, document, folder, cache={}):
 def read(document, path, name):
     kind = document["kind"]
     if kind == "graphql-types":
-        return graphql.Schema(name, path.read_text())
+        return graphql.Schema(name, path.read_text(), document["path"])
     if kind == "openapi":
         data = yaml_subset.parse(path.read_text()) if path.suffix in (".yml", ".yaml") else json.loads(path.read_text())
     elif kind == "discovery":
         data = discovery.to_openapi(json.loads(path.read_text()))
     elif kind == "typescript-paths":
-        data = typescript.paths_to_openapi(path.read_text())
+        data = typescript_documents.paths_to_openapi(path.read_text())
     elif kind == "notion-client":
-        data = typescript.notion_to_openapi(path.read_text(), path.with_name("api-endpoints.js").read_text())
+        texts = ["\n".join(file.read_text() for file in sorted(path.glob(end))) for end in ("*.d.ts", "*.js")]
+        data = typescript_documents.notion_to_openapi(*texts)
+    elif kind == "openapi-generator":
+        data = openapi_generator.to_openapi(path)
     elif kind == "speakeasy":
-        data = speakeasy.to_openapi(path.parent)
+        data = speakeasy.to_openapi(path)
     else:
         raise ValueError(f"{kind} is no kind of document")
     if "server" in document:

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -34,14 +35,13 @@ def fetch(package, folder):
     wanted = package["sha256"] + "\n" + "\n".join(patterns(package))
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    archive = download(package, folder / "archives")
-    if digest(archive) != package["sha256"]:
-        archive.unlink()
-        fail(1, f"{name} does not have the pinned SHA-256")
-    target.mkdir(parents=True, exist_ok=True)
-    unpack(archive, patterns(package), target)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        archive = download(package, Path(temporary))
+        if digest(archive) != package["sha256"]:
+            fail(1, f"{name} does not have the pinned SHA-256")
+        target.mkdir(parents=True, exist_ok=True)
+        unpack(archive, patterns(package), target)
     stamp.write_text(wanted)
-    archive.unlink()
     print(f"fetched {name}")
 
 
@@ -51,17 +51,16 @@ def directory(package):
 
 
 def patterns(package):
-    """The files that are needed, as patterns."""
-    return [pattern for document in package["documents"] for pattern in [document["file"], *document.get("also", [])]]
+    """The files that are needed, as patterns: those of `files` where `file` is a folder."""
+    documents = package["documents"]
+    return [pattern for document in documents for pattern in document.get("files", [document["file"]])]
 
 
 def download(package, folder):
     """The archive, from the registry that the machine's npm or pip is set to."""
-    folder.mkdir(parents=True, exist_ok=True)
-    before = set(folder.iterdir())
     name, version = package["package"], package["version"]
     if package["registry"] == "npm":
-        command = ["npm", "pack", f"{name}@{version}", "--pack-destination", str(folder), "--silent"]
+        command = ["npm", "pack", f"{name}@{version}", "--pack-destination", str(folder), "--loglevel", "error"]
     else:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
         command.append(f"{name}=={version}")
@@ -69,11 +68,11 @@ def download(package, folder):
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     except (OSError, subprocess.TimeoutExpired) as error:
         fail(3, f"{name} {version} cannot be fetched: {error}")
-    new = set(folder.iterdir()) - before
-    if done.returncode != 0 or len(new) != 1:
+    archives = list(folder.iterdir())
+    if done.returncode != 0 or len(archives) != 1:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no archive came"]
-        fail(3, f"{name} {version} cannot be fetched: {lines[-1]}")
-    return new.pop()
+        fail(3, f"{name} {version} cannot be fetched: {lines[0 if package['registry'] == 'npm' else -1]}")
+    return archives[0]
 
 
 def digest(path):

@@ -1,7 +1,8 @@
-"""The operations of an OpenAPI document, found by method and path. Other kinds of documents are turned into one first."""
+"""The operations of an OpenAPI document, found by method and path. Other kinds of documents become one first."""
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from toolkit import split_url
 
@@ -46,6 +47,8 @@ class Document:
         self.data = data
         self.common = settings.get("common", {})
         self.strip = settings.get("strip")
+        self.ignore_case = settings.get("ignore_case", False)
+        self.body_is_query = settings.get("body_is_query", False)
         self.host, self.base = "", ""
         for server in data.get("servers", [])[:1]:
             self.host, self.base = split_url(server["url"])
@@ -89,13 +92,23 @@ class Document:
         operation.takes_body = bool(body)
         operation.body_required = bool(body.get("required"))
         operation.bodies = [media["schema"] for media in body.get("content", {}).values() if media.get("schema")]
+        if self.body_is_query:
+            self.move_to_query(operation)
+
+    def move_to_query(self, operation):
+        """For an API that takes members of a body in the query, too."""
+        for schema in map(self.resolve, operation.bodies):
+            for name, member in schema.get("properties", {}).items():
+                required = name in schema.get("required", [])
+                operation.parameters.append(Parameter(name, "query", required, member, None))
+        operation.body_required = False
 
     def resolve(self, value):
         """What a reference points to."""
         while isinstance(value, dict) and "$ref" in value:
             target = self.data
             for part in value["$ref"].split("/")[1:]:
-                target = target.get(part.replace("~1", "/").replace("~0", "~").replace("%7B", "{").replace("%7D", "}"), {})
+                target = target.get(unquote(part).replace("~1", "/").replace("~0", "~"), {})
             value = target
         return value
 

@@ -19,7 +19,6 @@ def check_path(tool, arguments, operation, comparison):
     """The arguments of the path, in their order: names may be others."""
     by_name = {argument.name: argument for argument in arguments if argument.place == "path"}
     mine = [by_name.get(name) for name in names_of(tool.path)]
-    mine = mine[len(mine) - sum(argument is not None for argument in mine) :] if None in mine[:1] else mine
     theirs = operation.path_parameters()[-len(mine) :] if mine else []
     wrong = []
     for argument, parameter in zip(mine, theirs):
@@ -54,6 +53,8 @@ def check_place(tool, place, arguments, operation, document, comparison):
             wrong += check_fixed(name, value, known, tool, comparison)
     sent = {base_name(name) for name in mine} | {fold(place, name) for name in fixed}
     for name, parameter in known.items():
+        if name in common:
+            continue
         wrong += check_required(place, name, parameter, mine, sent)
     return wrong
 
@@ -105,22 +106,18 @@ def check_fixed(name, value, known, tool, comparison):
     options = comparison.alternatives(known[name].schema)
     lists = [item for option in options if option.get("type") == "array" for item in [option.get("items", {})]]
     values = value.split(",") if lists else [value]
-    return comparison.enum(values, [found for one in lists or options for found in comparison.alternatives(one)], f"query {name}")
+    found = [option for one in lists or options for option in comparison.alternatives(one)]
+    return comparison.enum(values, found, f"query {name}")
 
 
 def check_required(place, name, parameter, mine, sent):
-    if not parameter.required or comparable(parameter):
+    if not parameter.required:
         return []
     if base_name(name) not in sent:
         return [f"{place} {name} is missing, but required"]
     if name in mine and not mine[name].leaf.given:
         return [f"{place} {name} may be left out, but is required"]
     return []
-
-
-def comparable(parameter):
-    """Headers with credentials are of the connection, not of the tool."""
-    return parameter.place == "header" and parameter.name.lower() in ("authorization", "token")
 
 
 def check_body(tool, operation, comparison):

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -130,8 +130,9 @@ class Tool:
         else:
             return Leaf({}, False)
         for part in rest:
-            required = part in leaf.schema.get("required", [])
-            leaf = Leaf(leaf.schema.get("properties", {}).get(part, {}), leaf.given and required)
+            required = leaf.schema.get("required")
+            given = leaf.given and isinstance(required, list) and part in required
+            leaf = Leaf(leaf.schema.get("properties", {}).get(part, {}), given)
         return leaf
 
     def is_given(self, dotted):
@@ -167,9 +168,15 @@ def names_in(value):
 
 
 def insert(target, path, leaf):
-    for part in path[:-1]:
-        target = target.setdefault(part, {})
-    target[path[-1]] = leaf
+    """Puts a leaf into a body. What can be one of some objects has it in each."""
+    if isinstance(target, Choice):
+        for choice in target.choices:
+            insert(choice, path, leaf)
+    elif len(path) == 1:
+        # A template's own value is sent if the argument is left out.
+        target[path[0]] = replace(leaf, given=True) if path[0] in target else leaf
+    else:
+        insert(target.setdefault(path[0], {}), path[1:], leaf)
 
 
 def split_url(url):

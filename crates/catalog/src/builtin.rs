@@ -9,7 +9,7 @@ use crate::error::CatalogError;
 use crate::model::Toolkit;
 use crate::parse;
 use crate::plain_http::PlainHttp;
-use crate::tool::Tools;
+use crate::tool::{PackedTools, Tools};
 
 /// A toolkit that is compiled in.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub(crate) struct Builtin {
     /// For messages.
     file_name: &'static str,
     text: &'static str,
-    /// Name of `tools.toml` and its compressed text, if the toolkit has one.
-    tools: Option<(&'static str, &'static [u8])>,
+    /// `tools.toml`, if the toolkit has one.
+    tools: Option<PackedTools>,
     /// None if the file is invalid, which the test excludes.
     parsed: OnceLock<Option<Arc<Toolkit>>>,
 }
@@ -32,8 +32,8 @@ impl Builtin {
 
     fn parse(&self) -> Result<Toolkit, CatalogError> {
         let mut toolkit = parse::toolkit(self.file_name, self.text, &PlainHttp::default())?;
-        if let Some((name, text)) = self.tools {
-            toolkit.tools = Tools::builtin(name, text);
+        if let Some(packed) = self.tools {
+            toolkit.tools = Tools::builtin(packed);
         }
         Ok(toolkit)
     }
@@ -44,10 +44,11 @@ macro_rules! tools_text {
         None
     };
     ($slug:literal with_tools) => {
-        Some((
-            concat!("toolkits/", $slug, "/tools.toml"),
-            include_bytes!(concat!(env!("OUT_DIR"), "/", $slug, ".tools")),
-        ))
+        Some(PackedTools {
+            file_name: concat!("toolkits/", $slug, "/tools.toml"),
+            compressed: include_bytes!(concat!(env!("OUT_DIR"), "/", $slug, ".tools")),
+            count: include!(concat!(env!("OUT_DIR"), "/", $slug, ".count")),
+        })
     };
 }
 
@@ -151,9 +152,10 @@ mod tests {
     fn every_file_is_valid_and_stands_under_its_slug() {
         for builtin in &BUILTINS {
             let toolkit = builtin.parse().unwrap_or_else(|error| panic!("{error}"));
-            if let Some((name, compressed)) = builtin.tools {
-                let text = crate::tool::decompressed(compressed).expect("a text");
-                parse::tools(name, &text, &toolkit).unwrap_or_else(|error| panic!("{error}"));
+            if let Some(packed) = builtin.tools {
+                let text = packed.text().expect("a text");
+                let tools = parse::tools(packed.file_name, &text, &toolkit).unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(tools.len(), toolkit.tool_count(), "{}", toolkit.slug);
             }
             assert_eq!(toolkit.slug, builtin.slug);
         }

@@ -1,5 +1,7 @@
 //! Reads the answer of a provider: a result, or a failure in the provider's own words.
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 use switchboard_catalog::{FailureRule, Tool};
 
@@ -24,12 +26,12 @@ const MESSAGES: [&str; 14] = [
 ];
 
 /// The answer of a provider.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ProviderAnswer<'a> {
     /// HTTP status.
     pub status: u16,
     /// The body, if it is JSON.
-    pub json: Option<&'a Value>,
+    pub json: Option<Value>,
     /// The body, if it is another text.
     pub text: Option<&'a str>,
     /// Whether the text is a page for people.
@@ -49,35 +51,59 @@ pub struct Failure {
 ///
 /// # Errors
 /// The answer is a failure, by its status or by the tool's rule.
-pub fn read(tool: &Tool, answer: ProviderAnswer<'_>) -> Result<Map<String, Value>, Failure> {
-    let null = Value::Null;
-    let body = answer.json.unwrap_or(&null);
+pub fn read(tool: &Tool, mut answer: ProviderAnswer<'_>) -> Result<Map<String, Value>, Failure> {
+    let mut body = answer.json.take().unwrap_or_default();
     if !(200..300).contains(&answer.status) {
-        return Err(failure(answer, body, None));
+        return Err(failure(&answer, body, None));
     }
-    if let Some(rule) = tool.error_when.as_ref().filter(|rule| is_failure(rule, body)) {
-        return Err(failure(answer, body, rule.message.as_deref()));
+    if let Some(rule) = tool.error_when.as_ref().filter(|rule| is_failure(rule, &body)) {
+        return Err(failure(&answer, body, rule.message.as_deref()));
     }
     if tool.graphql.is_some() {
-        let errors = body.get("errors").and_then(Value::as_array).filter(|errors| !errors.is_empty());
-        if errors.is_some() {
-            return Err(failure(answer, body, Some("/errors/0/message")));
+        if body.get("errors").and_then(Value::as_array).is_some_and(|errors| !errors.is_empty()) {
+            return Err(failure(&answer, body, Some("/errors/0/message")));
         }
+        body = body.get_mut("data").map(Value::take).unwrap_or_default();
     }
     if answer.is_page {
-        return Err(failure(answer, body, None));
+        return Err(failure(&answer, body, None));
     }
-    let root = if tool.graphql.is_some() { body.get("data").unwrap_or(&null) } else { body };
-    let found = match &tool.result {
-        Some(pointer) => root.pointer(pointer).unwrap_or(&null),
-        None => root,
-    };
-    let result = match (found, answer.text) {
+    if let Some(pointer) = &tool.result {
+        body = body.pointer_mut(pointer).map(Value::take).unwrap_or_default();
+    }
+    let result = match (body, answer.text) {
         (Value::Null, Some(text)) => json!({ "text": text }),
-        _ if tool.trim => trimmed(found, tool),
-        _ => found.clone(),
+        (body, _) if tool.trim => trimmed(&body, tool),
+        (body, _) => body,
     };
-    Ok(object(result))
+    let mut result = object(result);
+    if !tool.decode.is_empty() {
+        result.iter_mut().for_each(|(name, value)| decode(name, value, &tool.decode));
+    }
+    Ok(result)
+}
+
+/// Replaces base64 by the text that it is, in properties with these names.
+fn decode(name: &str, value: &mut Value, names: &[String]) {
+    match value {
+        Value::String(text) if names.iter().any(|known| known == name) => {
+            if let Some(decoded) = decoded(text) {
+                *text = decoded;
+            }
+        }
+        Value::Object(members) => members.iter_mut().for_each(|(name, value)| decode(name, value, names)),
+        Value::Array(items) => items.iter_mut().for_each(|item| decode(name, item, names)),
+        _ => {}
+    }
+}
+
+/// The text of base64 in one of the alphabets, with or without padding and line ends: the forms in which a credential
+/// was looked for before.
+fn decoded(text: &str) -> Option<String> {
+    let plain = text.replace(['\r', '\n'], "");
+    let plain = plain.trim_end_matches('=');
+    let engine = if plain.contains(['-', '_']) { &URL_SAFE_NO_PAD } else { &STANDARD_NO_PAD };
+    String::from_utf8(engine.decode(plain).ok()?).ok()
 }
 
 /// A result as an object.
@@ -100,7 +126,7 @@ fn is_failure(rule: &FailureRule, body: &Value) -> bool {
     }
 }
 
-fn failure(answer: ProviderAnswer<'_>, body: &Value, message: Option<&str>) -> Failure {
+fn failure(answer: &ProviderAnswer<'_>, body: Value, message: Option<&str>) -> Failure {
     let declared = message.and_then(|pointer| body.pointer(pointer));
     let known = || MESSAGES.iter().filter_map(|pointer| body.pointer(pointer)).find(|value| is_message(value));
     let message = declared.filter(|value| is_message(value)).or_else(known).map(|value| match value {
@@ -109,7 +135,7 @@ fn failure(answer: ProviderAnswer<'_>, body: &Value, message: Option<&str>) -> F
     });
     let text = answer.text.filter(|_| !answer.is_page).map(str::to_owned);
     let message = message.or(text).map(|text| one_line(&text)).filter(|text| !text.is_empty());
-    Failure { message, data: object(body.clone()) }
+    Failure { message, data: object(body) }
 }
 
 fn is_message(value: &Value) -> bool {

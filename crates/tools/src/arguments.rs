@@ -6,10 +6,16 @@ use std::ops::Deref;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
-use switchboard_catalog::Tool;
+use switchboard_catalog::{CALL_ID, Tool};
 
 use crate::{Mistake, nearest};
 
+/// Whole numbers below this are exact in floating point (2^53).
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+/// Maximum length of a caller's name in a message, in characters.
+const MAX_SHOWN: usize = 64;
+/// Maximum number of names in a message.
+const MAX_NAMES: usize = 8;
 /// Maximum number of mistakes that are reported.
 const MAX_MISTAKES: usize = 8;
 
@@ -26,6 +32,15 @@ impl Deref for Arguments {
 
     fn deref(&self) -> &Self::Target {
         &self.0
+    }
+}
+
+impl Arguments {
+    /// The same with the id of the call, which templates may use.
+    #[must_use]
+    pub fn with_call_id(mut self, id: &str) -> Self {
+        self.0.entry(CALL_ID).or_insert_with(|| id.into());
+        self
     }
 }
 
@@ -62,7 +77,8 @@ impl ArgumentCheck {
                         arguments.insert(name, value);
                     }
                 }
-                None => mistakes.push(unknown(tool, &name)),
+                None if mistakes.len() < MAX_MISTAKES => mistakes.push(unknown(tool, &name)),
+                None => {}
             }
         }
         for (name, argument) in &tool.input {
@@ -95,26 +111,66 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// A value as it was meant: models write null for what they leave out, lists and objects as JSON text, and numbers for
-/// texts.
+/// A value as it was meant: models write null for what they leave out, lists and objects as JSON text, whole numbers
+/// with a point, and numbers for texts.
 fn usable(schema: &Map<String, Value>, value: Value) -> Option<Value> {
     let kind = schema.get("type").and_then(Value::as_str);
     let is_file = schema.get("file_uploadable") == Some(&Value::Bool(true));
-    match (&value, kind) {
+    match (value, kind) {
         (Value::Null, Some(_)) => None,
         (Value::String(text), _) if is_file && text.is_empty() => None,
         (Value::String(text), Some("array" | "object")) => {
             let is_meant = |parsed: &Value| if kind == Some("array") { parsed.is_array() } else { parsed.is_object() };
-            Some(serde_json::from_str(text).ok().filter(is_meant).unwrap_or(value))
+            let parsed = serde_json::from_str(&text).ok().filter(is_meant);
+            Some(parsed.map_or(Value::String(text), |parsed| with_integers(schema, parsed)))
         }
-        // Ids that look like numbers, and switches that an API takes as text.
-        (Value::Number(_) | Value::Bool(_), Some("string")) => Some(Value::String(value.to_string())),
-        _ => Some(value),
+        // Ids that look like numbers, and switches that an API takes as text. A fraction may have lost digits.
+        (value @ (Value::Number(_) | Value::Bool(_)), Some("string")) if !value.is_f64() => {
+            Some(Value::String(value.to_string()))
+        }
+        (value, _) => Some(with_integers(schema, value)),
     }
 }
 
+/// Whole numbers without a point, at any depth.
+fn with_integers(schema: &Map<String, Value>, value: Value) -> Value {
+    let schema_of = |key: &str| schema.get(key).and_then(Value::as_object);
+    match value {
+        Value::Number(number) if schema.get("type").is_some_and(|kind| kind == "integer") => {
+            let integer = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < MAX_EXACT);
+            match integer {
+                #[expect(clippy::cast_possible_truncation, reason = "it has no fraction and is small")]
+                Some(integer) if number.is_f64() => (integer as i64).into(),
+                _ => Value::Number(number),
+            }
+        }
+        Value::Array(items) => match schema_of("items") {
+            Some(schema) => items.into_iter().map(|item| with_integers(schema, item)).collect(),
+            None => Value::Array(items),
+        },
+        Value::Object(members) => {
+            let properties = schema_of("properties");
+            let member = |(name, value): (String, Value)| {
+                let schema = properties.and_then(|properties| properties.get(&name)).and_then(Value::as_object);
+                let value = match schema {
+                    Some(schema) => with_integers(schema, value),
+                    None => value,
+                };
+                (name, value)
+            };
+            Value::Object(members.into_iter().map(member).collect())
+        }
+        value => value,
+    }
+}
+
+/// A caller's name in a message.
+fn shown(name: &str) -> String {
+    name.chars().take(MAX_SHOWN).filter(|letter| !letter.is_control()).collect()
+}
+
 fn unknown(tool: &Tool, name: &str) -> Mistake {
-    let shown: String = name.chars().take(64).filter(|letter| !letter.is_control()).collect();
+    let shown = shown(name);
     let known = || tool.input.keys().map(String::as_str);
     let message = match nearest(name, known()) {
         Some(nearest) => format!("is no argument of this tool; did you mean `{nearest}`?"),
@@ -126,7 +182,7 @@ fn unknown(tool: &Tool, name: &str) -> Mistake {
 
 /// The mistake that an error of the schema is. It quotes no value.
 fn mistake(error: &ValidationError<'_>) -> Mistake {
-    let at = name_of(&error.instance_path().to_string());
+    let at = shown(&name_of(&error.instance_path().to_string()));
     let message = match error.kind() {
         ValidationErrorKind::Required { property } => {
             let property = property.as_str().unwrap_or_default();
@@ -134,7 +190,8 @@ fn mistake(error: &ValidationError<'_>) -> Mistake {
             return Mistake::new(missing, "is required");
         }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            format!("has members that it cannot have: {}", unexpected.join(", "))
+            let names: Vec<String> = unexpected.iter().take(MAX_NAMES).map(|name| shown(name)).collect();
+            format!("has members that it cannot have: {}", names.join(", "))
         }
         ValidationErrorKind::Type { kind } => {
             let expected = format!("{kind:?}");

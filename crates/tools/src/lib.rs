@@ -10,6 +10,7 @@ mod answer;
 mod arguments;
 mod body;
 mod file;
+pub mod json;
 mod mime;
 mod mistake;
 mod nearest;

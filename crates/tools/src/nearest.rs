@@ -2,9 +2,15 @@
 
 /// How like two names must be, from 0 to 1.
 const LIKENESS: f64 = 0.7;
+/// Maximum length of a name that is compared, in bytes.
+const MAX_LENGTH: usize = 128;
 
 /// The name in `known` that is most like `name`, if one is like it. Case and separators do not count.
 pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    // A name of that length is like none, and comparing costs the product of both lengths.
+    if name.len() > MAX_LENGTH {
+        return None;
+    }
     let plain = |text: &str| text.replace(['-', '_', '.', ' '], "").to_ascii_lowercase();
     let name = plain(name);
     let likeness = known.into_iter().map(|known| (strsim::jaro_winkler(&name, &plain(known)), known));

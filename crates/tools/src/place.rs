@@ -75,8 +75,11 @@ impl Placed {
             Location::Path => {
                 let value = single(value, argument.style);
                 // The URL of another endpoint, whatever is around it.
-                if value.is_empty() || value == "." || value == ".." {
-                    return Err(Mistake::new(name, "stands in the path: it must not be empty, `.` or `..`"));
+                if value.is_empty() || value.split(['/', '\\']).any(|segment| segment == "." || segment == "..") {
+                    return Err(Mistake::new(
+                        name,
+                        "stands in the path: it must not be empty or have `.` or `..` between slashes",
+                    ));
                 }
                 let encoded = utf8_percent_encode(&value, SEGMENT).to_string();
                 self.path = self.path.replace(&format!("{{{name}}}"), &encoded);

@@ -108,6 +108,8 @@ fn arguments_are_taken_as_models_write_them() {
         json!({ "labels": ["a", "b"], "owner": { "name": "x" }, "size": 4 })
     );
     assert_eq!(sent(json!({ "cleared": null })), json!({ "cleared": null, "size": 3 }));
+    assert_eq!(sent(json!({ "size": 7.0, "note": 1_234_567 })), json!({ "size": 7, "note": "1234567" }));
+    assert_eq!(mistakes(&tool, json!({ "note": 1.5 })), ["`note` must be of type string, not number"]);
     // A text stays a text, also if it looks like JSON.
     assert_eq!(sent(json!({ "note": "[1]" })), json!({ "note": "[1]", "size": 3 }));
 }
@@ -133,18 +135,21 @@ fn values_go_to_their_places_encoded_for_them() {
     );
     let sent = request(
         &tool,
-        json!({ "id": "x/../y ?é", "q": ["a&b", "c"], "trace": 7, "deep": "d", "flat": true, "name": "n" }),
+        json!({ "id": "x/y ?é", "q": ["a&b", "c"], "trace": 7, "deep": "d", "flat": true, "name": "n" }),
     );
-    assert_eq!(sent.endpoint, "/a/x%2F..%2Fy%20%3F%C3%A9/b");
+    assert_eq!(sent.endpoint, "/a/x%2Fy%20%3F%C3%A9/b");
     assert_eq!(query(&sent), "fixed=1&search=name:n&$q=a&b&$q=c");
     assert_eq!(sent.headers.get("x-fixed").unwrap(), "2");
     assert_eq!(sent.headers.get("x-trace").unwrap(), "7");
     assert!(!sent.headers.contains_key("x-name"));
     assert_eq!(body(&sent), json!({ "data": { "flat": true, "message": { "raw": "d" } } }));
-    for dots in [".", "..", ""] {
+    for dots in [".", "..", "", "a/../b", "a/."] {
         let arguments = ArgumentCheck::new(&tool).unwrap().check(&tool, object(json!({ "id": dots }))).unwrap();
         let mistake = build(&tool, &arguments, &Files::new()).unwrap_err();
-        assert_eq!(mistake.to_string(), "`id` stands in the path: it must not be empty, `.` or `..`");
+        assert_eq!(
+            mistake.to_string(),
+            "`id` stands in the path: it must not be empty or have `.` or `..` between slashes"
+        );
     }
     let arguments = ArgumentCheck::new(&tool).unwrap().check(&tool, object(json!({ "id": "1", "missing": "a\r\nb" })));
     let mistake = build(&tool, &arguments.unwrap(), &Files::new()).unwrap_err();
@@ -294,9 +299,8 @@ fn a_message_has_its_headers_and_none_that_a_value_adds() {
 }
 
 /// The result of an answer, or the failure's message and data.
-#[expect(clippy::needless_pass_by_value, reason = "bodies are written where they are used")]
 fn outcome(tool: &Tool, status: u16, body: Value) -> Result<Value, (Option<String>, Value)> {
-    let answer = ProviderAnswer { status, json: Some(&body), text: None, is_page: false };
+    let answer = ProviderAnswer { status, json: Some(body), text: None, is_page: false };
     read(tool, answer).map(Value::Object).map_err(|failure| (failure.message, Value::Object(failure.data)))
 }
 
@@ -307,7 +311,7 @@ fn a_result_is_an_object_of_what_the_tool_returns() {
     assert_eq!(outcome(&plain, 200, json!([1, 2])), Ok(json!({ "items": [1, 2] })));
     assert_eq!(outcome(&plain, 200, json!("x")), Ok(json!({ "value": "x" })));
     assert_eq!(outcome(&plain, 204, Value::Null), Ok(json!({})));
-    let text = ProviderAnswer { status: 200, json: None, text: Some("hi"), is_page: false };
+    let text = ProviderAnswer { status: 200, text: Some("hi"), ..ProviderAnswer::default() };
     assert_eq!(read(&plain, text), Ok(object(json!({ "text": "hi" }))));
     let pointed = tool("GET", "/a", "result = \"/data/list\"");
     assert_eq!(outcome(&pointed, 200, json!({ "data": { "list": [1] } })), Ok(json!({ "items": [1] })));
@@ -336,6 +340,18 @@ fn a_result_is_an_object_of_what_the_tool_returns() {
 }
 
 #[test]
+fn base64_that_is_a_text_is_returned_as_one() {
+    let mail = tool("GET", "/a", "decode = [\"data\"]");
+    let answer = json!({
+        "id": "aGk", "parts": [{ "body": { "data": "aMOpPz8_" } }, { "body": { "data": "_w" } }], "data": ["aGk=", "aG\r\nk=", "a Gk"],
+    });
+    let expected = json!({
+        "id": "aGk", "parts": [{ "body": { "data": "hé???" } }, { "body": { "data": "_w" } }], "data": ["hi", "hi", "a Gk"],
+    });
+    assert_eq!(outcome(&mail, 200, answer), Ok(expected));
+}
+
+#[test]
 fn a_failure_has_the_words_of_the_provider() {
     let plain = tool("GET", "/a", "");
     let message = |status, body| outcome(&plain, status, body).unwrap_err().0;
@@ -352,7 +368,7 @@ fn a_failure_has_the_words_of_the_provider() {
         assert_eq!(message(422, body.clone()).as_deref(), Some("no"), "{body}");
     }
     assert_eq!(message(500, json!({ "x": 1 })), None);
-    let page = ProviderAnswer { status: 502, json: None, text: Some("<html>"), is_page: true };
+    let page = ProviderAnswer { status: 502, text: Some("<html>"), is_page: true, ..ProviderAnswer::default() };
     assert_eq!(read(&plain, page).unwrap_err().message, None);
     let rule = tool("GET", "/a", "error_when = { pointer = \"/ok\", differs = true, message = \"/error\" }");
     assert_eq!(outcome(&rule, 200, json!({ "ok": true, "a": 1 })), Ok(json!({ "ok": true, "a": 1 })));

@@ -121,11 +121,16 @@ pub async fn in_session(
             .fix("Leave input_responses and request_state out.")
             .into());
     }
-    let call = ToolCall { slug: body.tool_slug, arguments: arguments(body.arguments)?, account: body.account };
+    let log_id = String::from(app.core.mint(Kind::ToolLog));
+    let call = ToolCall {
+        id: log_id.clone(),
+        slug: body.tool_slug,
+        arguments: arguments(body.arguments)?,
+        account: body.account,
+    };
     let outcome = app.tools.execute(&session, call, &CallContext::of_tool(caller.actor())).await?;
     let (data, error) = printed(outcome);
     let result_type = if error.is_none() { ResultType::Completed } else { ResultType::Failed };
-    let log_id = app.core.mint(Kind::ToolLog).into();
     Ok(respond(StatusCode::OK, &ToolExecution { result_type, data, error, log_id })?)
 }
 
@@ -148,7 +153,9 @@ pub async fn direct(
                 .into());
         }
     }
+    let log_id = String::from(app.core.mint(Kind::ToolLog));
     let call = DirectCall {
+        id: log_id.clone(),
         slug: slug.into(),
         arguments: arguments(body.arguments)?,
         user_id: body.user_id.or(body.entity_id),
@@ -157,7 +164,6 @@ pub async fn direct(
     };
     let outcome = app.tools.execute_directly(call, &CallContext::of_tool(caller.actor())).await?;
     let (data, error) = printed(outcome);
-    let log_id = app.core.mint(Kind::ToolLog).into();
     Ok(respond(StatusCode::OK, &DirectToolExecution { data, successful: error.is_none(), error, log_id })?)
 }
 

@@ -3,6 +3,7 @@
 
 pub mod execute;
 pub(in crate::api) mod operations;
+pub mod scopes;
 pub mod view;
 
 use std::sync::Arc;
@@ -10,21 +11,17 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use switchboard_catalog::Toolkit;
 
-use crate::api::http::body::{JsonBody, json};
+use crate::api::http::body::json;
 use crate::api::http::error::ApiError;
 use crate::api::http::page::PageRequest;
 use crate::api::http::path::Id;
 use crate::api::http::query::{Query, wrong};
 use crate::app::App;
-use crate::app::base::tools::FoundTool;
 use crate::app::session::policy::Tag;
 use crate::app::tool::list::ToolFilter;
-use crate::error::{Error, Result};
-
-use view::{ScopeRequirements, fewest_scopes, scope_requirements};
+use crate::error::Result;
 
 /// Default page size.
 const PAGE: i64 = 20;
@@ -64,73 +61,16 @@ pub async fn slugs(State(app): State<Arc<App>>) -> std::result::Result<Response,
 pub async fn read(State(app): State<Arc<App>>, Id(slug): Id, query: Query) -> std::result::Result<Response, ApiError> {
     let found = app.tools.find(&slug)?;
     query.flag("include_pricing")?;
-    require_version(&found, query.text("version"))?;
+    require_version(&found.toolkit, query.text("version"))?;
     Ok(json(StatusCode::OK, &view::item(&app, &found))?)
 }
 
-/// Body of `POST /tools/scopes/required`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "RequiredScopesBody")]
-pub struct ScopesBody {
-    /// Slugs of tools of one toolkit.
-    #[schemars(length(min = 1))]
-    tools: Vec<String>,
-    /// `latest` or the version of the toolkit here.
-    version: Option<String>,
-}
-
-/// The scopes that tools need.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "RequiredScopes")]
-pub struct RequiredScopes<'a> {
-    /// Scopes that are enough for all of them.
-    scopes_required: Vec<&'a str>,
-    /// Tool by tool.
-    per_tool_requirements: Vec<ToolScopes<'a>>,
-}
-
-/// The scopes that a tool needs.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ToolScopes<'a> {
-    /// Its slug.
-    tool: &'a str,
-    /// Absent if it needs none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope_requirements: Option<ScopeRequirements<'a>>,
-}
-
-/// `POST /tools/scopes/required` → 200.
-pub async fn required_scopes(
-    State(app): State<Arc<App>>,
-    body: JsonBody<ScopesBody>,
-) -> std::result::Result<Response, ApiError> {
-    let body = body.value;
-    if body.tools.is_empty() {
-        return Err(Error::field("tools", "must hold at least one tool").into());
-    }
-    let found = body.tools.iter().map(|slug| app.tools.find(slug)).collect::<Result<Vec<_>>>()?;
-    for tool in &found {
-        require_version(tool, body.version.as_deref())?;
-        if tool.toolkit.slug != found[0].toolkit.slug {
-            return Err(Error::field("tools", "must be tools of one toolkit").into());
-        }
-    }
-    let mut scopes: Vec<&str> = found.iter().flat_map(|found| fewest_scopes(&found.row)).map(String::as_str).collect();
-    scopes.sort_unstable();
-    scopes.dedup();
-    let per_tool = found
-        .iter()
-        .map(|found| ToolScopes { tool: &found.row.slug, scope_requirements: scope_requirements(&found.row) });
-    let answer = RequiredScopes { scopes_required: scopes, per_tool_requirements: per_tool.collect() };
-    Ok(json(StatusCode::OK, &answer)?)
-}
-
 /// A toolkit has exactly the version in its file.
-fn require_version(found: &FoundTool, version: Option<&str>) -> Result<()> {
-    let known = &found.toolkit.version;
+fn require_version(toolkit: &Toolkit, version: Option<&str>) -> Result<()> {
+    let known = &toolkit.version;
     match version {
         Some(version) if version != known && !version.eq_ignore_ascii_case("latest") => {
-            Err(wrong("version", &format!("must be latest or {known}, the version of this tool here")))
+            Err(wrong("version", &format!("must be latest or {known}, the version here")))
         }
         _ => Ok(()),
     }

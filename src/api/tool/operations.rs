@@ -1,12 +1,13 @@
 //! Operations on tools (contract sections 6.5 and 6.6).
 
-use super::{RequiredScopes, ScopesBody, execute, view};
+use super::{execute, scopes, view};
 use crate::api::http::page::Page;
 use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission, handler};
 use crate::api::tool;
 use crate::app::project::permissions::{Access, Preset};
 
 const READ: Permission = Permission::AnyOf(&[(Preset::Tools, Access::Read)]);
+const TOOLKITS: Permission = Permission::AnyOf(&[(Preset::Toolkits, Access::Read)]);
 const RUN: Permission = Permission::AnyOf(&[(Preset::ToolExecution, Access::Write)]);
 
 /// `/tools…`.
@@ -51,10 +52,38 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             )
     }),
     Operation::later("POST", "/tools/execute/{tool_slug}/input", Keys::Project, RUN, "a model"),
-    Operation::works("POST", "/tools/scopes/required", Keys::Project, READ, handler!(tool::required_scopes), || {
+    Operation::works("POST", "/tools/scopes/required", Keys::Project, READ, handler!(scopes::required), || {
         Docs::ok("Say which scopes tools need")
-            .body::<ScopesBody>()
-            .response::<RequiredScopes<'static>>()
+            .body::<scopes::ScopesBody>()
+            .response::<scopes::RequiredScopes<'static>>()
             .without_key("Leave the header out; nothing is changed.")
     }),
+    Operation::works(
+        "GET",
+        "/toolkits/{slug}/scopes/grant_context",
+        Keys::Project,
+        TOOLKITS,
+        handler!(scopes::grant_context),
+        || {
+            Docs::ok("Say what the scopes of a toolkit depend on")
+                .about("On the tools alone, for every toolkit here.")
+                .response::<scopes::GrantContext>()
+                .query("auth_scheme", ParameterType::Text, "A scheme of the toolkit with scopes.")
+                .query("toolkit_version", ParameterType::Text, "`latest` or the version that this server has.")
+        },
+    ),
+    Operation::works(
+        "POST",
+        "/toolkits/{slug}/scopes/recommended",
+        Keys::Project,
+        TOOLKITS,
+        handler!(scopes::recommended),
+        || {
+            Docs::ok("Recommend scopes for tools")
+                .about("For `scopes` of an auth config.")
+                .body::<scopes::RecommendBody>()
+                .response::<scopes::Recommendation>()
+                .without_key("Leave the header out; nothing is changed.")
+        },
+    ),
 ];

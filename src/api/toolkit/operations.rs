@@ -57,18 +57,4 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             "`latest` or the version that this server has.",
         )
     }),
-    Operation::later(
-        "GET",
-        "/toolkits/{slug}/scopes/grant_context",
-        Keys::Project,
-        READ,
-        "tools: scopes follow from them",
-    ),
-    Operation::later(
-        "POST",
-        "/toolkits/{slug}/scopes/recommended",
-        Keys::Project,
-        READ,
-        "tools: scopes follow from them",
-    ),
 ];

@@ -321,7 +321,7 @@ fn meta<C>(
         categories: toolkit.categories.iter().map(|id| category(id)).collect(),
         // Tools and triggers are not served yet.
         triggers_count: 0,
-        tools_count: u32::try_from(toolkit.tools().len()).unwrap_or(u32::MAX),
+        tools_count: u32::try_from(toolkit.tool_count()).unwrap_or(u32::MAX),
         version: toolkit.version.clone(),
         available_versions,
     }

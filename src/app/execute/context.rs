@@ -14,6 +14,9 @@ const PROXY_TIMEOUT: Duration = Duration::from_mins(5);
 /// Maximum size of the answer to a raw API call in bytes.
 const MAX_PROXY_ANSWER: usize = 10 * 1024 * 1024;
 
+/// The same for a tool, whose answer is parsed: that takes several times its size.
+const MAX_TOOL_ANSWER: usize = 2 * 1024 * 1024;
+
 /// The circumstances of a call.
 #[derive(Clone, Debug)]
 pub struct CallContext {
@@ -35,7 +38,7 @@ impl CallContext {
 
     /// The circumstances of a call of a tool that starts now.
     pub fn of_tool(principal: Actor) -> Self {
-        Self::of_proxy(principal)
+        Self { max_answer: MAX_TOOL_ANSWER, ..Self::of_proxy(principal) }
     }
 
     /// The same with at most so much time from now.

@@ -51,8 +51,8 @@ impl Executor {
             return self.send(&Arc::new(self.without_account(toolkit)?), &call, context).await;
         };
         Span::current().record("account", account.id.as_str());
-        call.front_end.check_account(&account)?;
         self.limits.count_account(&account.id)?;
+        call.front_end.check_account(&account)?;
         let ready = self.ready(account, toolkit).await?;
         let answer = self.send(&ready, &call, context).await?;
         if answer.status != StatusCode::UNAUTHORIZED {

@@ -104,7 +104,7 @@ impl Links {
     }
 
     /// Creates a link through which the user reconnects the account.
-    async fn create_link(
+    pub(super) async fn create_link(
         &self,
         actor: &Actor,
         account: &AccountRow,

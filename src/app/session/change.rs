@@ -31,6 +31,11 @@ pub struct PastPolicy {
     pub is_current: bool,
 }
 
+/// Whether two parts of a policy say the same.
+fn is_same<T: serde::Serialize>(one: &T, other: &T) -> bool {
+    serde_json::to_value(one).ok() == serde_json::to_value(other).ok()
+}
+
 impl Sessions {
     /// Changes a session's policy. The result must pass the same checks as a new session, the previous policy
     /// goes into the history, and the version is incremented. Without an expected version, a change that loses
@@ -71,8 +76,16 @@ impl Sessions {
     async fn changed(&self, actor: &Actor, row: SessionRow, patch: &SessionPatch) -> Result<(i64, Session, String)> {
         let mut session = Session::read(row)?;
         let stored = session.config_version;
+        let (tools, preload) = (session.config.tools.clone(), session.config.preload.clone());
         session.config = patch.apply(std::mem::take(&mut session.config))?;
         self.check_policy(actor, &session.user_id, &mut session.config).await?;
+        // What was accepted earlier stays: a tool may have gone since.
+        if !is_same(&tools, &session.config.tools) {
+            self.check_tools(&session.config)?;
+        }
+        if !is_same(&preload, &session.config.preload) {
+            self.check_preload_tools(&session.config)?;
+        }
         session.config_version += 1;
         let text = policy_text(&session.config)?;
         Ok((stored, session, text))

@@ -13,7 +13,7 @@ impl Sessions {
     pub(super) fn check_tools(&self, config: &SessionConfig) -> Result<()> {
         let mut errors = Vec::new();
         for (toolkit, rule) in config.tools.iter().flatten() {
-            let Some(toolkit) = self.core.toolkit(toolkit).filter(|toolkit| !toolkit.tools().is_empty()) else {
+            let Some(toolkit) = self.core.toolkit(toolkit).filter(|toolkit| toolkit.tool_count() > 0) else {
                 continue;
             };
             for (key, slugs) in [("enable", &rule.enable), ("disable", &rule.disable)] {
@@ -34,27 +34,39 @@ impl Sessions {
         if errors.is_empty() { Ok(()) } else { Err(Error::validation(errors)) }
     }
 
-    /// Checks that preloaded tools exist, where their toolkit has tools, and that the session may use them.
+    /// Checks that the session may use the tools that it preloads.
     pub(super) fn check_preload(&self, config: &SessionConfig) -> Result<()> {
-        let errors: Vec<String> =
-            config.preloaded().iter().filter_map(|slug| self.preload_error(config, slug)).collect();
-        if errors.is_empty() {
-            return Ok(());
-        }
-        Err(Error::validation(errors)
-            .fix("Take these tools out of preload.tools, or admit them in toolkits and tools."))
+        let is_outside = |slug: &&String| {
+            let toolkits = self.core.toolkits_of_tool(slug);
+            let call = |toolkit| CallKind::ToolName { slug: slug.as_str(), toolkit };
+            toolkits.first().is_some_and(|toolkit| config.check(call(&toolkit.slug)).is_err())
+        };
+        let outside = config.preloaded().iter().filter(is_outside);
+        let outside = outside.map(|slug| preload_error(slug, "is outside the session's toolkits and tools"));
+        refused(outside.collect())
     }
 
-    fn preload_error(&self, config: &SessionConfig, slug: &str) -> Option<String> {
-        let toolkits = self.core.toolkits_of_tool(slug);
-        let toolkit = toolkits.first()?;
-        let outside = config.check(CallKind::ToolName { slug, toolkit: &toolkit.slug }).is_err();
-        let problem = match nearest_tool(slug, &toolkits) {
-            _ if outside => "is outside the session's toolkits and tools".to_owned(),
-            _ if toolkit.tools().is_empty() || self.core.tool(slug).is_some() => return None,
-            Some(nearest) => format!("is no tool; did you mean {nearest}?"),
-            None => "is no tool".to_owned(),
-        };
-        Some(format!("Error in payload.preload.tools: {} {problem}", truncate(slug)))
+    /// Checks that preloaded tools exist, where their toolkit has tools.
+    pub(super) fn check_preload_tools(&self, config: &SessionConfig) -> Result<()> {
+        let unknown = config.preloaded().iter().filter_map(|slug| {
+            let toolkits = self.core.toolkits_of_tool(slug);
+            let has_tools = toolkits.first().is_some_and(|toolkit| toolkit.tool_count() > 0);
+            (has_tools && self.core.tool(slug).is_none()).then(|| match nearest_tool(slug, &toolkits) {
+                Some(nearest) => preload_error(slug, &format!("is no tool; did you mean {nearest}?")),
+                None => preload_error(slug, "is no tool"),
+            })
+        });
+        refused(unknown.collect())
     }
+}
+
+fn preload_error(slug: &str, problem: &str) -> String {
+    format!("Error in payload.preload.tools: {} {problem}", truncate(slug))
+}
+
+fn refused(errors: Vec<String>) -> Result<()> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Error::validation(errors).fix("Take these tools out of preload.tools, or admit them in toolkits and tools."))
 }

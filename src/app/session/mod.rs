@@ -116,6 +116,8 @@ impl Sessions {
     pub async fn prepare(&self, actor: &Actor, mut config: SessionConfig) -> Result<Prepared<Session>> {
         let user_id = check_user(config.user_id.take(), "user_id")?;
         self.check_policy(actor, &user_id, &mut config).await?;
+        self.check_tools(&config)?;
+        self.check_preload_tools(&config)?;
         let session = Session {
             id: self.core.mint(Kind::Session).into(),
             project_id: actor.project_id.clone(),
@@ -154,7 +156,6 @@ impl Sessions {
             custom_tools::prepare(experimental)?;
         }
         self.check_toolkits(config)?;
-        self.check_tools(config)?;
         self.check_preload(config)?;
         self.check_auth_configs(actor, config).await?;
         self.check_pins(actor, user, config).await?;

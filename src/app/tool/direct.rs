@@ -13,6 +13,8 @@ use crate::error::{Code, Error, Result};
 
 /// A call without a session.
 pub struct DirectCall {
+    /// `log_…`: different in each call.
+    pub id: String,
     /// Slug of the tool, in any case.
     pub slug: String,
     /// Its arguments.
@@ -54,9 +56,14 @@ impl Tools {
                 .map(|(session, _)| session)
                 .ok_or_else(|| no_account(&user_id, &found.toolkit.slug))?,
         };
-        let tool_call = ToolCall { slug: call.slug, arguments: call.arguments, account: None };
-        match self.run(&session, tool_call, context).await? {
+        let tool_call = ToolCall { id: call.id, slug: call.slug, arguments: call.arguments, account: None };
+        match self.run(&found, &session, tool_call, context).await? {
             Outcome::NeedsLink(needed) => Err(match needed.reason {
+                // It exists, but is off or not connected yet: its own reason says more.
+                LinkReason::NoConnection if call.account.is_some() => {
+                    Error::new(Code::AccountUnusable, needed.error.message().to_owned())
+                        .fix(needed.error.suggested_fix().to_owned())
+                }
                 LinkReason::NoConnection => no_account(&session.user_id, &found.toolkit.slug),
                 LinkReason::ConnectionExpired => Error::new(Code::AccountGone, needed.error.message().to_owned()),
                 LinkReason::MissingScope(_) => needed.error,

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use http::Method;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use switchboard_auth::UnsentRequest;
 use switchboard_catalog::Toolkit;
 use switchboard_store::accounts::AccountRow;
@@ -18,6 +18,8 @@ use crate::error::{Code, Error, Result};
 /// A call of a tool, checked and ready to be sent.
 pub(super) struct ToolFrontEnd<'a> {
     pub(super) found: &'a FoundTool,
+    /// The provider's idempotency key, where it has one.
+    pub(super) call_id: &'a str,
     pub(super) request: ToolRequest,
     /// The account that the session uses, once it is known.
     pub(super) account: OnceLock<AccountId>,
@@ -26,9 +28,9 @@ pub(super) struct ToolFrontEnd<'a> {
 }
 
 impl<'a> ToolFrontEnd<'a> {
-    pub(super) fn new(found: &'a FoundTool, tags: &'a [Tag], request: ToolRequest) -> Self {
+    pub(super) fn new(found: &'a FoundTool, tags: &'a [Tag], call_id: &'a str, request: ToolRequest) -> Self {
         let description = ToolDescription { slug: &found.row.slug, toolkit: &found.toolkit.slug, tags };
-        Self { found, request, account: OnceLock::new(), description }
+        Self { found, call_id, request, account: OnceLock::new(), description }
     }
 }
 
@@ -58,6 +60,10 @@ impl FrontEnd for ToolFrontEnd<'_> {
         let mut headers = target.headers();
         for (name, value) in &self.request.headers {
             headers.insert(name, value.clone());
+        }
+        if let Some(name) = &self.found.row.idempotency_header {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(Error::internal)?;
+            headers.insert(name, HeaderValue::from_str(self.call_id).map_err(Error::internal)?);
         }
         let body = match &self.request.body {
             Some(body) => {

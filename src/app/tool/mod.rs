@@ -6,11 +6,14 @@
 
 mod checks;
 pub mod direct;
+mod failure;
 mod find;
 mod front_end;
 pub mod list;
+mod offer;
 pub mod outcome;
 mod run;
+pub mod scopes;
 
 use std::sync::Arc;
 
@@ -23,6 +26,7 @@ use crate::app::link::Links;
 use crate::app::session::policy::Tag;
 
 use checks::Checks;
+use offer::Offers;
 
 /// Lists and runs tools.
 pub struct Tools {
@@ -30,6 +34,7 @@ pub struct Tools {
     executor: Arc<Executor>,
     links: Arc<Links>,
     checks: Checks,
+    offers: Offers,
 }
 
 crate::redacted_debug!(Tools, ToolCall);
@@ -37,12 +42,14 @@ crate::redacted_debug!(Tools, ToolCall);
 impl Tools {
     /// Creates the service from the services that it uses.
     pub fn new(core: Arc<Core>, executor: Arc<Executor>, links: Arc<Links>) -> Self {
-        Self { core, executor, links, checks: Checks::default() }
+        Self { core, executor, links, checks: Checks::default(), offers: Offers::default() }
     }
 }
 
 /// A call of a tool.
 pub struct ToolCall {
+    /// `log_…`: different in each call.
+    pub id: String,
     /// Slug of the tool, in any case.
     pub slug: String,
     /// Its arguments.

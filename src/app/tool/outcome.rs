@@ -43,8 +43,10 @@ pub enum FailureKind {
     Unauthorized,
     /// The provider has an error of its own.
     ProviderDown,
-    /// The provider did not answer in time. The call may have had its effect.
+    /// The provider did not answer in time.
     Timeout,
+    /// The call was sent and its answer lost: it may have had its effect.
+    OutcomeUnknown,
     /// The answer cannot be used: too large, not readable, a page for people.
     UnusableAnswer,
 }
@@ -58,6 +60,7 @@ impl FailureKind {
             Self::Unauthorized => "provider_unauthorized",
             Self::ProviderDown => "provider_unavailable",
             Self::Timeout => "provider_timeout",
+            Self::OutcomeUnknown => "outcome_unknown",
             Self::UnusableAnswer => "unusable_answer",
         }
     }

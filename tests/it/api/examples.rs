@@ -25,7 +25,8 @@ use crate::support::tools::root;
 const WITHOUT_EXAMPLE: &[(&str, &str)] = &[("get_tools_enum", "hundreds of slugs, which change with every tool")];
 
 /// Operations that are not a GET and write no audit event: they read, use an account, or change nothing here.
-const UNNOTED: [&str; 9] = [
+const UNNOTED: [&str; 10] = [
+    "post_toolkits_slug_scopes_recommended",
     "post_tools_execute_proxy",
     "post_toolkits_multi",
     "post_tool_router_session_session_id_attach",
@@ -231,7 +232,7 @@ async fn first_afternoon(world: &mut World) -> (String, String) {
     (session, account)
 }
 
-/// What is done with tools.
+/// Tools: lists and calls.
 async fn tools(world: &mut World, session: &str) {
     let call = json!({ "tool_slug": "SANDBOX_CREATE_NOTE", "arguments": { "text": "The meeting is on Friday." } });
     let in_session = [("session_id", session)];
@@ -243,6 +244,10 @@ async fn tools(world: &mut World, session: &str) {
     world.call("get_tools_tool_slug", at(&slug)).await;
     let body = json!({ "tools": ["SANDBOX_CREATE_NOTE"] });
     world.call("post_tools_scopes_required", body_of(body)).await;
+    let toolkit = [("slug", "sandbox")];
+    world.call("get_toolkits_slug_scopes_grant_context", at(&toolkit)).await;
+    let body = json!({ "tools": ["SANDBOX_CREATE_NOTE", "SANDBOX_LIST_NOTES"] });
+    world.call("post_toolkits_slug_scopes_recommended", Step { body: Some(body), ..at(&toolkit) }).await;
     let user =
         text(&world.server.api.get(&format!("/tool_router/session/{session}")).await.expect(200)["config"]["user_id"]);
     let body = json!({ "user_id": user, "arguments": {} });

@@ -82,6 +82,8 @@ fn requests() -> Vec<(Kind, &'static str, String, Value)> {
         (Session, "GET", "/tool_router/session/{ID}".to_owned(), Value::Null),
         (Session, "POST", "/tool_router/session/{ID}/link".to_owned(), json!({ "toolkit": "up" })),
         (Session, "POST", "/tool_router/session/{ID}/proxy_execute".to_owned(), call),
+        (Session, "GET", "/tool_router/session/{ID}/tools".to_owned(), Value::Null),
+        (Session, "POST", "/tool_router/session/{ID}/execute".to_owned(), json!({ "tool_slug": "SANDBOX_LIST_NOTES" })),
         (Session, "PATCH", "/tool_router/session/{ID}".to_owned(), json!({ "tags": ["readOnlyHint"] })),
         (Session, "POST", "/tool_router/session/{ID}/attach".to_owned(), json!({})),
         (Session, "GET", "/tool_router/session/{ID}/config_history".to_owned(), Value::Null),
@@ -246,7 +248,16 @@ async fn the_same_requests_work_with_the_project_s_own_ids() {
             reply.expect_error(400, "ConnectedAccount_BadRequest");
             continue;
         }
+        if path.ends_with("/{ID}/execute") {
+            // Found, and refused by its policy.
+            reply.expect_error(403, "ToolRouterV2_ToolkitNotAllowed");
+            continue;
+        }
         assert!((200..300).contains(&reply.status), "{method} {path}: {}", reply.text());
+        if path.ends_with("/{ID}/tools") {
+            // It preloads none.
+            continue;
+        }
         assert!(reply.json().get("items").is_none_or(|items| !items.as_array().unwrap().is_empty()), "{method} {path}");
     }
 }

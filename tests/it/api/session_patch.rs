@@ -52,7 +52,7 @@ async fn replaced_blocks_keep_no_earlier_field() {
         ),
         (
             "tools",
-            json!({ "up": { "disable": ["UP_A"] }, "github": { "enable": ["GITHUB_A"] } }),
+            json!({ "up": { "disable": ["UP_A"] }, "github": { "enable": ["GITHUB_GET_A_TREE"] } }),
             json!({ "GitHub": { "tags": ["readOnlyHint"] } }),
             json!({ "github": { "tags": { "enabled": ["readOnlyHint"] } } }),
         ),
@@ -84,7 +84,7 @@ async fn merged_blocks_keep_the_fields_that_are_not_named() {
     let manage = json!({ "enable": false, "callback_url": "https://a.example.com/x", "enable_wait_for_connections": true, "enable_connection_removal": false });
     let work = json!({ "enable_tool_execution": true, "enable_proxy_execution": false, "auto_offload_threshold": 7, "sandbox_size": "large" });
     let multi = json!({ "enable": true, "max_accounts_per_toolkit": 3, "require_explicit_selection": true });
-    let instant = json!({ "toolkits": { "enable": ["github"] }, "tools": { "github": { "disable": ["GITHUB_A"] } }, "return_instant_charge": true, "return_prices_in_search": true });
+    let instant = json!({ "toolkits": { "enable": ["github"] }, "tools": { "github": { "disable": ["GITHUB_GET_A_TREE"] } }, "return_instant_charge": true, "return_prices_in_search": true });
     let experimental = json!({ "link_url_overwrite": "https://l.example.com", "fast_mode": true, "permissions": { "default": "ask_every_call" }, "of_ours": { "a": 1 } });
     for (block, before, change, field, expected) in [
         ("manage_connections", &manage, json!({}), "callback_url", json!("https://a.example.com/x")),
@@ -129,7 +129,13 @@ async fn merged_blocks_keep_the_fields_that_are_not_named() {
             json!({ "disabled": ["gmail"] }),
         ),
         ("instant", &instant, json!({ "toolkits": null }), "toolkits", Value::Null),
-        ("instant", &instant, json!({ "toolkits": null }), "tools", json!({ "github": { "disabled": ["GITHUB_A"] } })),
+        (
+            "instant",
+            &instant,
+            json!({ "toolkits": null }),
+            "tools",
+            json!({ "github": { "disabled": ["GITHUB_GET_A_TREE"] } }),
+        ),
     ] {
         let at = format!("/config/{block}/{field}");
         let got = outcome(&server.api, &json!({ block: before }), &json!({ block: change }), &at).await;

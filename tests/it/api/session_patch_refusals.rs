@@ -152,7 +152,10 @@ async fn preloaded_tools_must_be_allowed_from_the_creation_of_the_session_on() {
     let (server, _upstream) = with_upstream().await;
     let api = &server.api;
     for (body, tool) in [
-        (json!({ "toolkits": { "enable": ["github"] }, "preload": { "tools": ["GITHUB_A", "UP_A"] } }), "UP_A"),
+        (
+            json!({ "toolkits": { "enable": ["github"] }, "preload": { "tools": ["GITHUB_GET_A_TREE", "UP_A"] } }),
+            "UP_A",
+        ),
         (json!({ "toolkits": { "disable": ["up"] }, "preload": { "tools": ["UP_A_B_C"] } }), "UP_A_B_C"),
         (json!({ "tools": { "up": { "enable": ["UP_B"] } }, "preload": { "tools": ["UP_A"] } }), "UP_A"),
         (json!({ "tools": { "up": { "disable": ["UP_A"] } }, "preload": { "tools": ["UP_A"] } }), "UP_A"),

@@ -115,10 +115,10 @@ async fn every_contradiction_is_refused_at_its_field() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_in_two_spellings_is_refused_at_creation_and_in_a_change() {
     let server = TestServer::start().await;
-    let policy = json!({ "user_id": "u", "tools": { "GitHub": { "disable": ["github_delete_a_repository"] } } });
+    let policy = json!({ "user_id": "u", "tools": { "GitHub": { "disable": ["github_get_a_repository"] } } });
     let session = server.api.post("/tool_router/session", &policy).await.expect(201);
     // Toolkits are shown in lower case and tools in upper case, however they were written.
-    assert_eq!(session["config"]["tools"], json!({ "github": { "disabled": ["GITHUB_DELETE_A_REPOSITORY"] } }));
+    assert_eq!(session["config"]["tools"], json!({ "github": { "disabled": ["GITHUB_GET_A_REPOSITORY"] } }));
     let path = format!("/tool_router/session/{}", text(&session, "session_id"));
     for (field, value) in [
         ("connected_accounts", json!({ "GITHUB": ["ca_1"], "github": ["ca_2"] })),

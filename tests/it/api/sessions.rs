@@ -133,7 +133,7 @@ async fn every_accepted_form_of_a_field_is_parsed() {
             json!({ "require_approval": ["slack"] }),
         ),
         (json!({ "tags": ["destructiveHint"] }), "/tags", json!({ "enabled": ["destructiveHint"] })),
-        (json!({ "tools": { "slack": { "disable": ["X"] } } }), "/tools/slack", json!({ "disabled": ["X"] })),
+        (json!({ "tools": { "dropbox": { "disable": ["X"] } } }), "/tools/dropbox", json!({ "disabled": ["X"] })),
         (
             json!({ "tools": { "slack": { "require_approval": ["X"] } } }),
             "/tools/slack",
@@ -194,7 +194,7 @@ async fn a_null_block_is_an_absent_block() {
 async fn many_preloaded_tools_are_a_warning_and_no_error() {
     let server = TestServer::start().await;
     for (count, warned) in [(20, false), (21, true)] {
-        let tools: Vec<String> = (0..count).map(|number| format!("GITHUB_TOOL_{number}")).collect();
+        let tools: Vec<String> = (0..count).map(|number| format!("DROPBOX_TOOL_{number}")).collect();
         let made = create(&server.api, &json!({ "user_id": "u", "preload": { "tools": tools } })).await;
         let codes: Vec<&Value> = made["warnings"].as_array().unwrap().iter().map(|it| &it["code"]).collect();
         assert_eq!(codes == ["PRELOAD_TOOLS_HIGH_CONTEXT_USAGE"], warned, "{made}");

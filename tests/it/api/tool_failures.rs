@@ -14,7 +14,7 @@ async fn each_answer_of_a_provider_is_an_outcome() {
     upstream.take();
     let page = "content-type: text/html\r\n";
     let slow = format!("{JSON}retry-after: 120\r\n");
-    let cases: [(Vec<u8>, &str, Value, &str); 10] = [
+    let cases: [(Vec<u8>, &str, Value, &str); 13] = [
         (
             http("404 Not Found", JSON, br#"{"message":"no folder f"}"#),
             "provider_error",
@@ -49,13 +49,13 @@ async fn each_answer_of_a_provider_is_an_outcome() {
             http("500 Internal Server Error", page, b"<html>oops</html>"),
             "provider_unavailable",
             json!(500),
-            "Test up answered 500: Internal Server Error. The provider has a problem of its own. Call again later.",
+            "Test up answered 500: Internal Server Error. The call may have been carried out: look with UP_LIST_NOTES before you call again.",
         ),
         (
             http("200 OK", page, b"<html>Sign in</html>"),
             "unusable_answer",
             json!(200),
-            "Test up answered 200: a page for people instead of data. Correct the arguments as the provider says.",
+            "Test up answered 200: a page for people instead of data. The call may have been carried out: look with UP_LIST_NOTES before you call again.",
         ),
         (
             http("302 Found", "location: https://elsewhere.example/\r\n", b""),
@@ -64,15 +64,33 @@ async fn each_answer_of_a_provider_is_an_outcome() {
             "Test up answered 302: Found. Correct the arguments as the provider says.",
         ),
         (
-            http("200 OK", "content-length: 50\r\ncontent-type: application/json\r\n", b"{"),
-            "provider_unavailable",
+            http("201 Created", JSON, format!("{}1{}", "[".repeat(200), "]".repeat(200)).as_bytes()),
+            "unusable_answer",
+            json!(201),
+            "Test up answered 201: JSON that cannot be read. The call may have been carried out: look with UP_LIST_NOTES before you call again.",
+        ),
+        (
+            http("201 Created", JSON, format!("[{}1]", "{\"\":0},".repeat(100_000)).as_bytes()),
+            "unusable_answer",
+            json!(201),
+            "Test up answered 201: too much data. The call may have been carried out: look with UP_LIST_NOTES before you call again.",
+        ),
+        (
+            http("429 Too Many Requests", &format!("{JSON}retry-after: 18446744073709551615\r\n"), b"{}"),
+            "rate_limited",
+            json!(429),
+            "Test up answered 429: Too Many Requests. This is the provider's limit, not this server's. Call again later.",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\ncontent-type: application/json\r\n\r\n{".to_vec(),
+            "outcome_unknown",
             Value::Null,
             "",
         ),
-        (b"not HTTP".to_vec(), "provider_unavailable", Value::Null, ""),
+        (b"not HTTP".to_vec(), "outcome_unknown", Value::Null, ""),
     ];
     for (answer, code, status, message) in cases {
-        let shown = String::from_utf8_lossy(&answer).into_owned();
+        let shown: String = String::from_utf8_lossy(&answer).chars().take(200).collect();
         upstream.play(answer);
         let failed =
             run(&server.api, &session, "UP_CREATE_NOTE", json!({ "folder": "f", "text": "x" })).await.expect(200);
@@ -80,7 +98,9 @@ async fn each_answer_of_a_provider_is_an_outcome() {
         assert_eq!(failed["data"]["error_code"], code, "{shown} {failed}");
         assert_eq!(failed["data"].get("http_status").cloned().unwrap_or_default(), status, "{shown}");
         let error = failed["error"].as_str().unwrap();
-        assert!(if message.is_empty() { !error.is_empty() } else { error == message }, "{shown} {error}");
+        let unknown = "The call may have been carried out: look with UP_LIST_NOTES before you call again.";
+        let is_expected = if message.is_empty() { error.ends_with(unknown) } else { error == message };
+        assert!(is_expected, "{shown} {error}");
         assert_eq!(upstream.take().len(), 1, "sent once: {shown}");
     }
 }
@@ -127,4 +147,13 @@ async fn the_credential_is_in_no_outcome() {
         let reply = run(&server.api, &session, "UP_LIST_NOTES", json!({})).await;
         assert!(!reply.text().contains(KEY), "{}", reply.text());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_was_cut_within_a_character_is_a_result() {
+    let (server, upstream) = with_tools().await;
+    let (session, _) = connect_key(&server.api, "u", "up").await;
+    upstream.play(http("201 Created", JSON, br#"{"note":{"text":"hi \ud83d"}}"#));
+    let done = run(&server.api, &session, "UP_CREATE_NOTE", json!({ "folder": "f", "text": "x" })).await.expect(200);
+    assert_eq!((&done["result_type"], &done["data"]), (&json!("completed"), &json!({ "text": "hi \u{fffd}" })));
 }

@@ -103,6 +103,59 @@ async fn the_scopes_of_tools_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn scopes_are_recommended_for_tools() {
+    let upstream = super::help::Upstream::start().await;
+    let host = &upstream.host;
+    let toolkit = format!(
+        "{}[oauth2]\nauthorization_url = \"http://{host}/a\"\ntoken_url = \"http://{host}/t\"\nscopes = [\"a\"]\n",
+        super::help::bare("sc", &format!("http://{host}"), host)
+    );
+    let tool = |name: &str, scopes: &str| {
+        format!(
+            "[[tools]]\nslug = \"SC_{name}\"\ntitle = \"T\"\ndescription = \"T.\"\nuse_cases = [\"A.\", \"B.\"]\n\
+             effect = \"read\"\nmethod = \"GET\"\npath = \"/x\"\nscopes = {scopes}\n"
+        )
+    };
+    let tools = [
+        tool("ONE", r#"[["one.read"], ["all"]]"#),
+        tool("TWO", r#"[["two.read"], ["all"]]"#),
+        tool("BOTH", r#"[["all", "extra"], ["one.read", "two.read"]]"#),
+        tool("FREE", "[]"),
+    ];
+    let server = crate::support::server::TestServer::builder().toolkit("sc", &toolkit).tools("sc", &tools.concat());
+    let server = server.start().await;
+    let recommend = async |body: Value| server.api.post("/toolkits/sc/scopes/recommended", &body).await;
+    for (body, least, fewest) in [
+        (json!({ "tools": ["SC_ONE"] }), json!(["one.read"]), json!(["one.read"])),
+        (json!({ "tools": ["SC_ONE", "SC_TWO"] }), json!(["one.read", "two.read"]), json!(["all"])),
+        (
+            json!({ "tools": ["SC_ONE", "SC_TWO"], "exclude": ["all"] }),
+            json!(["one.read", "two.read"]),
+            json!(["one.read", "two.read"]),
+        ),
+        (
+            json!({ "tools": ["SC_BOTH"], "available_scopes": ["one.read", "two.read"] }),
+            json!(["one.read", "two.read"]),
+            json!(["one.read", "two.read"]),
+        ),
+        (json!({ "tools": ["SC_FREE"], "include": ["x"] }), json!(["x"]), json!(["x"])),
+    ] {
+        let answer = recommend(body.clone()).await.expect(200);
+        assert_eq!((&answer["scopes"]["least_privilege"], &answer["scopes"]["fewest"]), (&least, &fewest), "{body}");
+        assert_eq!(answer["auth_scheme"], "OAUTH2");
+    }
+    for body in [
+        json!({ "tools": ["SC_ONE"], "exclude": ["all", "one.read"] }),
+        json!({ "tools": ["SANDBOX_LIST_NOTES"] }),
+        json!({ "tools": [], "auth_scheme": "API_KEY" }),
+    ] {
+        recommend(body.clone()).await.expect_error(400, "HTTP_BadRequest");
+    }
+    recommend(json!({ "tools": ["SC_GONE"] })).await.expect_error(404, "Tool_ToolNotFound");
+    server.api.get("/toolkits/nope/scopes/grant_context").await.expect_error(404, "Toolkit_NotFound");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tool_runs_for_a_user_without_a_session() {
     let (server, upstream) = with_tools().await;
     let api = &server.api;

@@ -15,8 +15,10 @@ title = "Create a note"
 description = "Creates a note in a folder and returns it."
 use_cases = ["Write down that the meeting is on Friday.", "Remember the milk."]
 effect = "create"
+verify_with = "UP_LIST_NOTES"
 method = "POST"
 path = "/folders/{folder}/notes"
+idempotency_header = "X-Key"
 query = { source = "agent" }
 wrap = "/note"
 result = "/note"
@@ -86,6 +88,7 @@ async fn a_tool_sends_what_its_file_says_and_returns_the_result() {
     assert!(seen.starts_with("POST /base/folders/a%2Fb/notes?source=agent HTTP/1.1\r\n"), "{seen}");
     assert!(seen.contains(&format!("authorization: Key {KEY}\r\n")), "{seen}");
     assert!(seen.contains("content-type: application/json\r\n"), "{seen}");
+    assert!(seen.contains(&format!("x-key: {}\r\n", text(&done, "log_id"))), "{seen}");
     assert!(seen.ends_with(r#"{"note":{"labels":["x","y"],"pinned":false,"text":"milk"}}"#), "{seen}");
 
     upstream.play(http("200 OK", "content-type: application/json\r\n", br#"[{"id":7}]"#));
@@ -117,7 +120,7 @@ async fn bad_arguments_are_refused_before_anything_is_sent() {
         ),
         (
             json!({ "folder": "..", "text": "x" }),
-            "Error in payload.arguments.folder: stands in the path: it must not be empty, `.` or `..`",
+            "Error in payload.arguments.folder: stands in the path: it must not be empty or have `.` or `..` between slashes",
         ),
         (json!([1]), "Error in payload.arguments: must be an object"),
         (json!("{not json"), "Error in payload.arguments: must be an object"),
@@ -126,9 +129,10 @@ async fn bad_arguments_are_refused_before_anything_is_sent() {
         let error = error.expect_error(400, "HTTP_BadRequest");
         assert_eq!(error["errors"], json!([expected]), "{arguments}");
     }
-    let error = run(&server.api, &session, "UP_CREATE_NOTES", json!({})).await.expect_error(404, "Tool_ToolNotFound");
+    let error =
+        run(&server.api, &session, "UP_CREATE_NOTES", json!({})).await.expect_error(404, "ToolRouterV2_ToolNotFound");
     assert_eq!(error["suggested_fix"], "Did you mean UP_CREATE_NOTE?");
-    run(&server.api, &session, "NO_SUCH_TOOL", json!({})).await.expect_error(404, "Tool_ToolNotFound");
+    run(&server.api, &session, "NO_SUCH_TOOL", json!({})).await.expect_error(404, "ToolRouterV2_ToolNotFound");
     assert!(upstream.take().is_empty());
 }
 
@@ -163,6 +167,33 @@ async fn the_policy_of_a_session_decides_which_tools_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_raw_call_does_nothing_that_the_rules_on_tools_exclude() {
+    let (server, upstream) = with_tools().await;
+    let api = &server.api;
+    connect_key(api, "u", "up").await;
+    upstream.take();
+    for (policy, is_allowed) in [
+        (json!({}), true),
+        (json!({ "tags": ["readOnlyHint"] }), false),
+        (json!({ "tags": { "disable": ["destructiveHint"] } }), false),
+        (json!({ "tags": { "disable": ["destructiveHint"] }, "proxy_execute": { "enable": true } }), true),
+        (json!({ "tools": { "up": { "tags": ["updateHint"] } } }), false),
+        (json!({ "tools": { "sandbox": { "tags": ["updateHint"] } } }), true),
+        (json!({ "tools": { "up": { "enable": ["UP_LIST_NOTES"] } } }), false),
+        (json!({ "tools": { "up": { "disable": ["UP_DELETE_NOTE"] } } }), false),
+        (json!({ "tools": { "up": { "enable": ["UP_LIST_NOTES"] } }, "proxy_execute": { "enable": true } }), true),
+    ] {
+        let session = session(api, policy.clone()).await;
+        for method in ["GET", "POST", "PATCH"] {
+            let body = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": method });
+            let reply = on_session(api, &session, "proxy_execute", &body).await;
+            assert_eq!(reply.status, if is_allowed { 200 } else { 403 }, "{policy} {method} {}", reply.text());
+            assert_eq!(upstream.take().len(), usize::from(is_allowed), "{policy} {method}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_without_an_account_gets_a_link_that_makes_the_call_work() {
     let (server, upstream) = with_tools().await;
     let api = &server.api;
@@ -177,6 +208,11 @@ async fn a_user_without_an_account_gets_a_link_that_makes_the_call_work() {
     upstream.take();
     assert_eq!(run(api, &session, "UP_LIST_NOTES", json!({})).await.expect(200)["result_type"], "completed");
 
+    // The same link is offered until it is used, however many calls need it.
+    let other = text(&api.post("/tool_router/session", &json!({ "user_id": "other" })).await.expect(201), "session_id");
+    let first = run(api, &other, "UP_LIST_NOTES", json!({})).await.expect(200);
+    let again = run(api, &other, "UP_DELETE_NOTE", json!({ "id": 1 })).await.expect(200);
+    assert_eq!(first["data"]["redirect_url"], again["data"]["redirect_url"]);
     let body = json!({ "user_id": "other", "manage_connections": { "enable": false } });
     let silent = text(&api.post("/tool_router/session", &body).await.expect(201), "session_id");
     let needed = run(api, &silent, "UP_LIST_NOTES", json!({})).await.expect(200);
@@ -237,6 +273,7 @@ async fn an_account_without_a_scope_gets_a_link_for_the_same_account() {
     assert_eq!(needed["data"]["error_code"], "MISSING_SCOPE");
     assert_eq!(needed["data"]["missing_scopes"], json!(["notes:write"]));
     assert_eq!(needed["data"]["connected_account_id"], json!(account));
+    assert!(needed["data"].get("redirect_url").is_none(), "the auth config would not ask for it: {needed}");
     // The developer admits the scope: now the user is asked for it, and the account keeps its id.
     let change = json!({ "type": "default", "scopes": ["notes:read", "notes:write"] });
     api.call("PATCH", &format!("/auth_configs/{config}"), change.to_string()).await.expect(200);
@@ -247,4 +284,65 @@ async fn an_account_without_a_scope_gets_a_link_for_the_same_account() {
         run(api, &session, "SANDBOX_CREATE_NOTE", json!({ "text": "x" })).await.expect(200)["result_type"],
         "completed"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_of_a_shared_account_cannot_connect_it_again() {
+    let server = TestServer::start().await;
+    let api = &server.api;
+    let owner = api.session("owner", "sandbox").await;
+    let body = json!({ "toolkit": "sandbox", "experimental": {
+        "account_type": "SHARED", "acl_config_for_shared": { "allowed_user_ids": ["friend"] },
+    }});
+    let link = api.post(&format!("/tool_router/session/{owner}/link"), &body).await.expect(201);
+    let account = finish_oauth(api, &link).await;
+    let pinned = json!({ "user_id": "friend", "connected_accounts": { "sandbox": [account] } });
+    let friend = text(&api.post("/tool_router/session", &pinned).await.expect(201), "session_id");
+    assert_eq!(run(api, &friend, "SANDBOX_LIST_NOTES", json!({})).await.expect(200)["result_type"], "completed");
+    api.post(&format!("/connected_accounts/{account}/revoke"), &json!({})).await.expect(200);
+    let needed = run(api, &friend, "SANDBOX_LIST_NOTES", json!({})).await.expect(200);
+    assert_eq!(needed["data"]["error_code"], "connection_expired");
+    assert!(needed["data"].get("redirect_url").is_none(), "it is not theirs: {needed}");
+    let pinned = json!({ "user_id": "owner", "connected_accounts": { "sandbox": [account] } });
+    let owner = text(&api.post("/tool_router/session", &pinned).await.expect(201), "session_id");
+    let needed = run(api, &owner, "SANDBOX_LIST_NOTES", json!({})).await.expect(200);
+    assert_eq!(needed["data"]["connected_account_id"], json!(account));
+    finish_oauth(api, &needed["data"]).await;
+    assert_eq!(run(api, &owner, "SANDBOX_LIST_NOTES", json!({})).await.expect(200)["result_type"], "completed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_files_is_refused_before_anything_is_sent() {
+    let upstream = Upstream::start().await;
+    let more = r#"
+[[tools]]
+slug = "UP_SEND_FILE"
+title = "Send a file"
+description = "Replaces the file."
+use_cases = ["Send the report.", "Replace the picture."]
+effect = "update"
+method = "PUT"
+path = "/file"
+body = "file"
+[tools.input]
+file = { type = "string", description = "The file.", required = true, file_uploadable = true }
+
+[[tools]]
+slug = "UP_TAKE_FILE"
+title = "Take a file"
+description = "Returns the file."
+use_cases = ["Get the report.", "Show the picture."]
+effect = "read"
+method = "GET"
+path = "/file"
+download = true
+"#;
+    let server = TestServer::builder().toolkit("up", &upstream.toolkit("up")).tools("up", &format!("{TOOLS}{more}"));
+    let server = server.start().await;
+    let (session, _) = connect_key(&server.api, "u", "up").await;
+    upstream.take();
+    for (tool, arguments) in [("UP_SEND_FILE", json!({ "file": "report.pdf" })), ("UP_TAKE_FILE", json!({}))] {
+        run(&server.api, &session, tool, arguments).await.expect_error(501, "HTTP_NotImplemented");
+    }
+    assert!(upstream.take().is_empty());
 }

@@ -32,3 +32,4 @@ mod stopped;
 mod terminate;
 mod toolkit_test;
 mod trial;
+mod vendor_documents;

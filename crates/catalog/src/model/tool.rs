@@ -68,6 +68,9 @@ pub struct Tool {
     /// Only the properties that `output` names are returned.
     #[serde(default)]
     pub trim: bool,
+    /// Names of properties, at any depth, whose base64 is returned as the text that it is. What is no text stays.
+    #[serde(default)]
+    pub decode: Vec<String>,
     /// The answer is a file: the property `file` of the result.
     #[serde(default)]
     pub download: bool,

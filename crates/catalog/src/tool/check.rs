@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::profile::Profile;
-use super::template::{Template, parse_text};
+use super::template::{CALL_ID, ITEM, Template, parse_text};
 use crate::model::{Argument, BodyFormat, Effect, Location, PagingStyle, Placement, Style, Tool, ToolMethod, Toolkit};
 use crate::path::Path;
 use crate::scheme::Scheme;
@@ -165,7 +165,7 @@ impl Check<'_> {
     fn placeholders(&mut self, at: &Path, tool: &Tool, template: &Template) {
         let mut unknown = BTreeSet::new();
         template.arguments(&mut |name| {
-            if !tool.input.contains_key(name) {
+            if !tool.input.contains_key(name) && name != CALL_ID {
                 unknown.insert(name);
             }
         });
@@ -236,6 +236,8 @@ impl Check<'_> {
 
     fn argument(&mut self, path: &Path, tool: &Tool, name: &str, argument: &Argument) {
         let key = path.key("input").key(name);
+        let is_reserved = name == CALL_ID || name == ITEM;
+        self.require(!is_reserved, &key, "this name has a meaning in templates; use `as` for it at the provider");
         Profile { findings: &mut self.findings }.property(&key, name, &argument.schema, 1);
         let location = tool.location(name, argument);
         let is_body = location == Location::Body;

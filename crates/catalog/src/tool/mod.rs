@@ -14,7 +14,6 @@ mod rows;
 mod template;
 
 pub(crate) use check::findings;
-#[cfg(test)]
-pub(crate) use rows::decompressed;
+pub(crate) use rows::PackedTools;
 pub use rows::{ToolRow, Tools};
-pub use template::{ITEM, Template, TextPart, parse_text};
+pub use template::{CALL_ID, ITEM, Template, TextPart, parse_text};

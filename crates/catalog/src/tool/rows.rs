@@ -49,11 +49,30 @@ impl ToolRow {
     }
 }
 
+/// A file of tools that is compiled in. A test has checked it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PackedTools {
+    /// For messages.
+    pub file_name: &'static str,
+    /// Its text, as the build script packs it.
+    pub compressed: &'static [u8],
+    /// Number of its tools.
+    pub count: usize,
+}
+
+impl PackedTools {
+    /// The text of the file.
+    pub fn text(self) -> io::Result<String> {
+        let mut text = String::new();
+        DeflateDecoder::new(self.compressed).read_to_string(&mut text)?;
+        Ok(text)
+    }
+}
+
 /// The tools of a toolkit. Those of a toolkit that is compiled in are read when they are first needed.
 #[derive(Clone, Default)]
 pub struct Tools {
-    /// Name and compressed text of the file that is compiled in.
-    builtin: Option<(&'static str, &'static [u8])>,
+    packed: Option<PackedTools>,
     rows: OnceLock<Arc<[Arc<ToolRow>]>>,
 }
 
@@ -64,34 +83,31 @@ impl Debug for Tools {
 }
 
 impl Tools {
-    /// The tools of a file that a test has checked.
-    pub(crate) fn builtin(file_name: &'static str, compressed: &'static [u8]) -> Self {
-        Self { builtin: Some((file_name, compressed)), rows: OnceLock::new() }
+    pub(crate) fn builtin(packed: PackedTools) -> Self {
+        Self { packed: Some(packed), rows: OnceLock::new() }
     }
 
     pub(crate) fn loaded(rows: Vec<Arc<ToolRow>>) -> Self {
-        Self { builtin: None, rows: OnceLock::from(Arc::from(rows)) }
+        Self { packed: None, rows: OnceLock::from(Arc::from(rows)) }
     }
-}
-
-/// The text of a compressed file.
-pub(crate) fn decompressed(compressed: &[u8]) -> io::Result<String> {
-    let mut text = String::new();
-    DeflateDecoder::new(compressed).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 impl Toolkit {
     /// Its tools, in the order of their slugs.
     pub fn tools(&self) -> &[Arc<ToolRow>] {
-        self.tools.rows.get_or_init(|| match self.tools.builtin {
+        self.tools.rows.get_or_init(|| match self.tools.packed {
             // A test excludes a file with problems.
-            Some((name, compressed)) => {
-                let text = decompressed(compressed).unwrap_or_default();
-                parse::tools(name, &text, self).map(Arc::from).unwrap_or_default()
+            Some(packed) => {
+                let text = packed.text().unwrap_or_default();
+                parse::tools(packed.file_name, &text, self).map(Arc::from).unwrap_or_default()
             }
             None => Arc::default(),
         })
+    }
+
+    /// Number of its tools, without reading them.
+    pub fn tool_count(&self) -> usize {
+        self.tools.packed.map_or_else(|| self.tools().len(), |packed| packed.count)
     }
 
     /// One of its tools, by its slug in any case.

@@ -4,6 +4,7 @@
 //!   into it. `{a.b}` is a member of an object, and `{{` a brace.
 //! - What has no value is left out: a text with a missing argument, and an object or list in which everything is
 //!   missing. So a template says what is sent if all arguments are there.
+//! - `{call_id}` is a text that is different in each call, for APIs that ask for one.
 //! - An object whose first key begins with `$` is computed, see [`Template`].
 
 use serde_json::{Map, Value};
@@ -62,6 +63,8 @@ pub const MIME_KEYS: [&str; 10] =
 pub const AFTER_KEYS: [&str; 3] = ["start", "hours", "minutes"];
 /// The name of an item within `$each`.
 pub const ITEM: &str = "item";
+/// The name of the call's own id in a template: a text that is different in each call.
+pub const CALL_ID: &str = "call_id";
 /// Maximum depth of a template.
 const MAX_DEPTH: usize = 16;
 

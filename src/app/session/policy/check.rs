@@ -45,6 +45,8 @@ pub struct ToolDescription<'a> {
 pub enum Denial {
     /// Raw API calls are switched off.
     Proxy,
+    /// A raw API call could do what the rules on tools exclude.
+    RawCall,
     /// The toolkit is excluded.
     Toolkit,
     /// The tool or its tags are excluded.
@@ -67,6 +69,11 @@ impl Denial {
         match self {
             Self::Proxy => Error::new(Code::Forbidden, "Proxy execution is disabled for this session")
                 .fix("Create the session with proxy_execute.enable true, or without proxy_execute."),
+            Self::RawCall => Error::new(
+                Code::Forbidden,
+                "The session's rules on tools exclude this call: it could do what an excluded tool does",
+            )
+            .fix("Use a tool of the toolkit, or switch raw calls on with proxy_execute.enable true."),
             Self::Toolkit => toolkit_not_allowed(call.toolkit()),
             Self::Tool => Error::new(Code::Forbidden, "The session's policy excludes this tool")
                 .fix("Admit the tool in `tools` and its tags in `tags` of the session."),
@@ -87,6 +94,7 @@ impl SessionConfig {
             return Err(Denial::Toolkit);
         }
         match call {
+            CallKind::Proxy { toolkit } if !self.admits_raw(toolkit) => Err(Denial::RawCall),
             CallKind::ToolName { slug, toolkit } if !self.admits_name(slug, toolkit) => Err(Denial::Tool),
             CallKind::Tool(tool) if !self.admits_name(tool.slug, tool.toolkit) || !self.admits_tags(tool) => {
                 Err(Denial::Tool)
@@ -102,11 +110,25 @@ impl SessionConfig {
         rule.is_none_or(|rule| rule.enable.as_ref().is_none_or(in_list) && !rule.disable.as_ref().is_some_and(in_list))
     }
 
-    /// Whether the rules on tags allow a tool. A toolkit's own tags replace those of the session.
+    /// Whether the rules on tags allow a tool.
     fn admits_tags(&self, tool: &ToolDescription<'_>) -> bool {
-        let rule = self.tools.as_ref().and_then(|tools| tools.get(tool.toolkit));
-        let rules = rule.and_then(|rule| rule.tags.as_ref()).or(self.tags.as_ref());
-        rules.is_none_or(|rules| rules.admit(tool.tags))
+        self.tag_rules(tool.toolkit).is_none_or(|rules| rules.admit(tool.tags))
+    }
+
+    /// The rules on tags of a toolkit: its own replace those of the session.
+    fn tag_rules(&self, toolkit: &str) -> Option<&Tags> {
+        let rule = self.tools.as_ref().and_then(|tools| tools.get(toolkit));
+        rule.and_then(|rule| rule.tags.as_ref()).or(self.tags.as_ref())
+    }
+
+    /// Whether the rules on tools allow a raw API call. It could be what any tool does, whatever its method, so rules on
+    /// tools keep it out unless the session switches raw calls on.
+    fn admits_raw(&self, toolkit: &str) -> bool {
+        let rule = self.tools.as_ref().and_then(|tools| tools.get(toolkit));
+        let has_list = rule.is_some_and(|rule| rule.enable.is_some() || rule.disable.is_some());
+        let has_tags = self.tag_rules(toolkit).is_some_and(|tags| tags.enable.is_some() || tags.disable.is_some());
+        let is_on = self.proxy_execute.is_some_and(|proxy| proxy.enable);
+        is_on || !has_list && !has_tags
     }
 }
 
@@ -143,29 +165,37 @@ mod tests {
         let untagged = CallKind::ToolName { slug: "up_get", toolkit: "up" };
         let link = CallKind::Toolkit { toolkit: "up" };
         let proxy = CallKind::Proxy { toolkit: "up" };
-        let denied_tool = Err(Denial::Tool);
+        let (denied_tool, raw) = (Err(Denial::Tool), Err(Denial::RawCall));
         for (config, linked, proxied, used, unknown) in [
             (json!({}), Ok(()), Ok(()), Ok(()), Ok(())),
             (json!({ "proxy_execute": { "enable": true } }), Ok(()), Ok(()), Ok(()), Ok(())),
             (json!({ "proxy_execute": { "enable": false } }), Ok(()), Err(Denial::Proxy), Ok(()), Ok(())),
-            (json!({ "tools": { "up": { "enable": ["UP_GET"] } } }), Ok(()), Ok(()), Ok(()), Ok(())),
-            (json!({ "tools": { "up": { "enable": ["UP_PUT"] } } }), Ok(()), Ok(()), denied_tool, denied_tool),
-            (json!({ "tools": { "up": { "disable": ["UP_GET"] } } }), Ok(()), Ok(()), denied_tool, denied_tool),
+            (json!({ "tools": { "up": { "enable": ["UP_GET"] } } }), Ok(()), raw, Ok(()), Ok(())),
+            (
+                json!({ "tools": { "up": { "enable": ["UP_GET"] } }, "proxy_execute": { "enable": true } }),
+                Ok(()),
+                Ok(()),
+                Ok(()),
+                Ok(()),
+            ),
+            (json!({ "tools": { "up": { "enable": ["UP_PUT"] } } }), Ok(()), raw, denied_tool, denied_tool),
+            (json!({ "tools": { "up": { "disable": ["UP_GET"] } } }), Ok(()), raw, denied_tool, denied_tool),
             (json!({ "tools": { "other": { "enable": [] } } }), Ok(()), Ok(()), Ok(()), Ok(())),
-            (json!({ "tags": ["readOnlyHint"] }), Ok(()), Ok(()), Ok(()), Ok(())),
-            (json!({ "tags": ["createHint"] }), Ok(()), Ok(()), denied_tool, Ok(())),
-            (json!({ "tags": { "disable": ["idempotentHint"] } }), Ok(()), Ok(()), denied_tool, Ok(())),
+            (json!({ "tags": ["readOnlyHint"] }), Ok(()), raw, Ok(()), Ok(())),
+            (json!({ "tags": ["readOnlyHint"], "proxy_execute": { "enable": true } }), Ok(()), Ok(()), Ok(()), Ok(())),
+            (json!({ "tags": ["createHint"] }), Ok(()), raw, denied_tool, Ok(())),
+            (json!({ "tags": { "disable": ["idempotentHint"] } }), Ok(()), raw, denied_tool, Ok(())),
             (
                 json!({ "tags": ["createHint"], "tools": { "up": { "tags": ["readOnlyHint"] } } }),
                 Ok(()),
-                Ok(()),
+                raw,
                 Ok(()),
                 Ok(()),
             ),
             (
                 json!({ "tags": ["readOnlyHint"], "tools": { "up": { "tags": { "disable": ["readOnlyHint"] } } } }),
                 Ok(()),
-                Ok(()),
+                raw,
                 denied_tool,
                 Ok(()),
             ),
