@@ -130,7 +130,7 @@ fn a_schema_that_a_model_vendor_refuses_is_reported() {
         ("type = \"object\", style = \"deep_object\"", "properties: an object needs its `properties`"),
         ("type = [\"string\", \"null\"]", "type: must be one of string, integer"),
         ("type = \"string\", format = \"uri\"", "format: must be one of date-time"),
-        ("type = \"string\", pattern = \"(?=a)\"", "pattern: must have at most 256 bytes"),
+        ("type = \"string\", pattern = \"(?=a)\"", "pattern: must be a regular expression of at most 256 bytes"),
         ("type = \"integer\", enum = [1]", "enum: must be a list of texts that are not empty"),
         ("type = \"integer\", default = \"1\"", "default: must be a text, a number or a boolean"),
         ("type = \"string\", examples = [\"a\"]", "examples: not accepted by all models for a string"),

@@ -29,7 +29,7 @@ mod tls;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -105,10 +105,14 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Repolli
     }
 }
 
-/// The egress client. Clones share one connection pool.
+/// The egress client. Clones share its connections.
 #[derive(Clone)]
 pub struct Egress {
-    client: HttpClient,
+    /// A connection is driven by the runtime that opened it. So each of two runtimes has connections of its own: requests
+    /// of callers do not use those of background jobs, which give way to everything.
+    clients: [HttpClient; 2],
+    /// The runtime that uses the first one: whichever sends first.
+    home: Arc<OnceLock<tokio::runtime::Id>>,
     guard: Arc<Guard>,
     observer: Option<Arc<dyn Observer>>,
 }
@@ -135,18 +139,32 @@ impl Egress {
         let tls = tls::client_config(&config.extra_ca_pem)?;
         let connector =
             Connector::new(tls, &guard, lookup, config.connect_timeout).redirect_all_to(config.redirect_all_to);
-        let client = Client::builder(Repolling)
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_PER_HOST)
-            .http1_max_buf_size(limits::HEAD_BUFFER)
-            .http1_max_headers(limits::HEADER_FIELDS)
-            // Hyper returns a request only while it is still queued, when the pooled connection of that queue
-            // turns out to be closed; the client then uses another connection. A request taken off the queue
-            // is never sent again (`tests::pool`).
-            .retry_canceled_requests(true)
-            .build(connector);
-        Ok(Self { client, guard, observer: None })
+        let client = |connector| {
+            Client::builder(Repolling)
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(POOL_IDLE)
+                .pool_max_idle_per_host(POOL_PER_HOST)
+                .http1_max_buf_size(limits::HEAD_BUFFER)
+                .http1_max_headers(limits::HEADER_FIELDS)
+                // Hyper returns a request only while it is still queued, when the pooled connection of that queue
+                // turns out to be closed; the client then uses another connection. A request taken off the queue
+                // is never sent again (`tests::pool`).
+                .retry_canceled_requests(true)
+                .build(connector)
+        };
+        Ok(Self {
+            clients: [client(connector.clone()), client(connector)],
+            guard,
+            home: Arc::default(),
+            observer: None,
+        })
+    }
+
+    /// The client of the calling runtime.
+    fn client(&self) -> &HttpClient {
+        let [first, second] = &self.clients;
+        let current = tokio::runtime::Handle::current().id();
+        if *self.home.get_or_init(|| current) == current { first } else { second }
     }
 
     /// A clone of this client whose exchanges are all shown to an observer; see [`Observer`].
@@ -187,10 +205,10 @@ impl Egress {
         reservation: Option<Reservation>,
     ) -> Result<Response<Body>, EgressError> {
         let Some(observer) = &self.observer else {
-            return send::send(&self.client, &self.guard, to, request, limits, reservation).await;
+            return send::send(self.client(), &self.guard, to, request, limits, reservation).await;
         };
         let mut recording = Recording::new(Arc::clone(observer), &request);
-        match send::send(&self.client, &self.guard, to, request, limits, reservation).await {
+        match send::send(self.client(), &self.guard, to, request, limits, reservation).await {
             Ok(mut response) => {
                 recording.on_head(&response);
                 response.body_mut().record(recording);

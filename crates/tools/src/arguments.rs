@@ -1,27 +1,22 @@
 //! Checks the arguments of a call.
 
-use std::fmt::Write;
 use std::ops::Deref;
 
-use jsonschema::error::ValidationErrorKind;
-use jsonschema::{PatternOptions, ValidationError, Validator};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use switchboard_catalog::{CALL_ID, Tool};
 
+use crate::schema::{Checker, MAX_MISTAKES, Patterns, compile, shown};
 use crate::{Mistake, nearest};
 
 /// Whole numbers below this are exact in floating point (2^53).
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
-/// Maximum length of a caller's name in a message, in characters.
-const MAX_SHOWN: usize = 64;
-/// Maximum number of names in a message.
-const MAX_NAMES: usize = 8;
-/// Maximum number of mistakes that are reported.
-const MAX_MISTAKES: usize = 8;
 
 /// The compiled schema of a tool's arguments.
 #[derive(Debug)]
-pub struct ArgumentCheck(Validator);
+pub struct ArgumentCheck {
+    schema: Map<String, Value>,
+    patterns: Patterns,
+}
 
 /// Arguments that fit the tool's schema, with its defaults.
 #[derive(Clone, Default)]
@@ -56,11 +51,10 @@ impl ArgumentCheck {
     /// # Errors
     /// The schema cannot be compiled; a check of the toolkit file finds that.
     pub fn new(tool: &Tool) -> Result<Self, String> {
-        let mut schema = Value::Object(tool.input_schema());
-        close(&mut schema);
-        let options = jsonschema::draft202012::options().should_validate_formats(true);
-        let options = options.with_pattern_options(PatternOptions::regex());
-        options.build(&schema).map(Self).map_err(|error| error.to_string())
+        let schema = tool.input_schema();
+        let mut patterns = Patterns::new();
+        schema.values().try_for_each(|member| compile(member, &mut patterns))?;
+        Ok(Self { schema, patterns })
     }
 
     /// The arguments of a call, with the defaults of those that are missing.
@@ -86,28 +80,9 @@ impl ArgumentCheck {
                 arguments.insert(name.clone(), default.clone());
             }
         }
-        let arguments = Value::Object(arguments);
-        mistakes.extend(self.0.iter_errors(&arguments).take(MAX_MISTAKES).map(|error| mistake(&error)));
-        mistakes.truncate(MAX_MISTAKES);
-        match arguments {
-            Value::Object(arguments) if mistakes.is_empty() => Ok(Arguments(arguments)),
-            _ => Err(mistakes),
-        }
-    }
-}
-
-/// Objects take no other properties than those that they name. It is not in the schema that clients get, since some
-/// models refuse the keyword.
-fn close(schema: &mut Value) {
-    match schema {
-        Value::Object(members) => {
-            if members.contains_key("properties") && !members.contains_key("additionalProperties") {
-                members.insert("additionalProperties".to_owned(), json!(false));
-            }
-            members.values_mut().for_each(close);
-        }
-        Value::Array(items) => items.iter_mut().for_each(close),
-        _ => {}
+        let mut checker = Checker { patterns: &self.patterns, mistakes };
+        checker.object("", &self.schema, &arguments);
+        if checker.mistakes.is_empty() { Ok(Arguments(arguments)) } else { Err(checker.mistakes) }
     }
 }
 
@@ -164,11 +139,6 @@ fn with_integers(schema: &Map<String, Value>, value: Value) -> Value {
     }
 }
 
-/// A caller's name in a message.
-fn shown(name: &str) -> String {
-    name.chars().take(MAX_SHOWN).filter(|letter| !letter.is_control()).collect()
-}
-
 fn unknown(tool: &Tool, name: &str) -> Mistake {
     let shown = shown(name);
     let known = || tool.input.keys().map(String::as_str);
@@ -178,70 +148,4 @@ fn unknown(tool: &Tool, name: &str) -> Mistake {
         None => format!("is no argument of this tool, which has {}", known().collect::<Vec<_>>().join(", ")),
     };
     Mistake::new(shown, message)
-}
-
-/// The mistake that an error of the schema is. It quotes no value.
-fn mistake(error: &ValidationError<'_>) -> Mistake {
-    let at = shown(&name_of(&error.instance_path().to_string()));
-    let message = match error.kind() {
-        ValidationErrorKind::Required { property } => {
-            let property = property.as_str().unwrap_or_default();
-            let missing = if at.is_empty() { property.to_owned() } else { format!("{at}.{property}") };
-            return Mistake::new(missing, "is required");
-        }
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            let names: Vec<String> = unexpected.iter().take(MAX_NAMES).map(|name| shown(name)).collect();
-            format!("has members that it cannot have: {}", names.join(", "))
-        }
-        ValidationErrorKind::Type { kind } => {
-            let expected = format!("{kind:?}");
-            let expected = expected.trim_start_matches("Single(").trim_end_matches(')').to_lowercase();
-            format!("must be of type {expected}, not {}", kind_of(error.instance()))
-        }
-        ValidationErrorKind::Enum { options } => {
-            let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
-            let options: Vec<&str> = options.iter().filter_map(Value::as_str).collect();
-            format!("must be one of {}", options.join(", "))
-        }
-        ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}"),
-        ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}"),
-        ValidationErrorKind::MinLength { limit } => format!("must have at least {limit} characters"),
-        ValidationErrorKind::MaxLength { limit } => format!("must have at most {limit} characters"),
-        ValidationErrorKind::MinItems { limit } => format!("must have at least {limit} items"),
-        ValidationErrorKind::MaxItems { limit } => format!("must have at most {limit} items"),
-        ValidationErrorKind::Pattern { pattern } => format!("must match the pattern {pattern}"),
-        ValidationErrorKind::Format { format } => format!("must have the format {format}"),
-        ValidationErrorKind::AnyOf { .. } => "fits none of the forms that it may have".to_owned(),
-        _ => "does not fit its schema".to_owned(),
-    };
-    Mistake::new(at, message)
-}
-
-/// `labels[0].name` for the pointer `/labels/0/name`.
-fn name_of(pointer: &str) -> String {
-    let mut name = String::new();
-    for part in pointer.split('/').skip(1) {
-        let part = part.replace("~1", "/").replace("~0", "~");
-        if !name.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
-            let _ = write!(name, "[{part}]");
-        } else {
-            if !name.is_empty() {
-                name.push('.');
-            }
-            name.push_str(&part);
-        }
-    }
-    name
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }

@@ -17,6 +17,7 @@ mod nearest;
 mod place;
 mod render;
 mod request;
+mod schema;
 mod style;
 
 pub use answer::{Failure, ProviderAnswer, read};

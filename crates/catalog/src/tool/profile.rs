@@ -158,11 +158,14 @@ impl Profile<'_> {
             );
         }
         if let Some(pattern) = schema.get("pattern") {
-            let is_plain = |pattern: &str| pattern.len() <= MAX_PATTERN && !pattern.contains("(?");
+            let is_plain = |pattern: &str| {
+                let is_short = pattern.len() <= MAX_PATTERN && !pattern.contains("(?");
+                is_short && regex_lite::Regex::new(pattern).is_ok()
+            };
             if !pattern.as_str().is_some_and(is_plain) {
                 self.report(
                     &path.key("pattern"),
-                    format!("must have at most {MAX_PATTERN} bytes and no groups that begin with `(?`"),
+                    format!("must be a regular expression of at most {MAX_PATTERN} bytes, without groups that begin with `(?`"),
                 );
             }
         }

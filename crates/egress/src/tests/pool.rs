@@ -26,6 +26,25 @@ async fn one_connection_serves_many_requests() {
     assert_eq!((server.connections(), server.requests().len()), (1, 5));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runtimes_do_not_share_connections() {
+    let server = Server::start(vec![Reply::Keep(ok())]).await;
+    let (egress, url) = (local_egress(), server.url("/"));
+    send(&egress, get(&url), &Limits::default()).await.unwrap();
+    poll_sockets().await;
+    let (other, there) = (egress.clone(), url.clone());
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            send(&other, get(&there), &Limits::default()).await.unwrap();
+        });
+    });
+    thread.join().unwrap();
+    assert_eq!(server.connections(), 2);
+    send(&egress, get(&url), &Limits::default()).await.unwrap();
+    assert_eq!((server.connections(), server.requests().len()), (2, 3));
+}
+
 #[tokio::test]
 async fn an_idle_connection_that_was_closed_is_replaced() {
     let server = Server::start(vec![Reply::Close(ok())]).await;
