@@ -1,5 +1,5 @@
-//! Compresses the built-in toolkits' tools: they are a tenth as large, and most servers need few of them. Lists of
-//! toolkits say how many there are, for which they need not be read.
+//! Compresses the built-in toolkits and their tools: they are a fifth as large, and most servers need few of them. Lists of
+//! toolkits say how many tools there are, for which the tools need not be read.
 
 use std::error::Error;
 use std::fs;
@@ -16,19 +16,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={}", toolkits.display());
     for folder in fs::read_dir(toolkits)? {
         let folder = folder?;
-        let tools = folder.path().join("tools.toml");
-        if !tools.exists() {
-            continue;
-        }
-        println!("cargo:rerun-if-changed={}", tools.display());
         let slug = folder.file_name().to_string_lossy().into_owned();
-        let text = fs::read_to_string(tools)?;
-        let mut encoder =
-            DeflateEncoder::new(fs::File::create(out.join(format!("{slug}.tools")))?, Compression::best());
-        encoder.write_all(text.as_bytes())?;
-        encoder.finish()?;
-        let count = text.lines().filter(|line| line.trim() == "[[tools]]").count();
-        fs::write(out.join(format!("{slug}.count")), count.to_string())?;
+        for kind in ["toolkit", "tools"] {
+            let file = folder.path().join(format!("{kind}.toml"));
+            if !file.exists() {
+                continue;
+            }
+            println!("cargo:rerun-if-changed={}", file.display());
+            let text = fs::read_to_string(file)?;
+            pack(&out.join(format!("{slug}.{kind}")), &text)?;
+            let count = text.lines().filter(|line| line.trim() == "[[tools]]").count();
+            fs::write(out.join(format!("{slug}.count")), count.to_string())?;
+        }
     }
     Ok(())
+}
+
+fn pack(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut encoder = DeflateEncoder::new(fs::File::create(file)?, Compression::best());
+    encoder.write_all(text.as_bytes())?;
+    encoder.finish()?.flush()
 }

@@ -9,7 +9,7 @@ use crate::error::CatalogError;
 use crate::model::Toolkit;
 use crate::parse;
 use crate::plain_http::PlainHttp;
-use crate::tool::{PackedTools, Tools};
+use crate::tool::{PackedTools, Tools, unpacked};
 
 /// A toolkit that is compiled in.
 #[derive(Debug)]
@@ -17,7 +17,8 @@ pub(crate) struct Builtin {
     pub slug: &'static str,
     /// For messages.
     file_name: &'static str,
-    text: &'static str,
+    /// `toolkit.toml`, as the build script packs it.
+    compressed: &'static [u8],
     /// `tools.toml`, if the toolkit has one.
     tools: Option<PackedTools>,
     /// None if the file is invalid, which the test excludes.
@@ -31,7 +32,9 @@ impl Builtin {
     }
 
     fn parse(&self) -> Result<Toolkit, CatalogError> {
-        let mut toolkit = parse::toolkit(self.file_name, self.text, &PlainHttp::default())?;
+        // A text that cannot be unpacked is an invalid file, which the test excludes.
+        let text = unpacked(self.compressed).unwrap_or_default();
+        let mut toolkit = parse::toolkit(self.file_name, &text, &PlainHttp::default())?;
         if let Some(packed) = self.tools {
             toolkit.tools = Tools::builtin(packed);
         }
@@ -58,7 +61,7 @@ macro_rules! toolkit_files {
         pub(crate) static BUILTINS: [Builtin; [$($slug),*].len()] = [$(Builtin {
             slug: $slug,
             file_name: concat!("toolkits/", $slug, "/toolkit.toml"),
-            text: include_str!(concat!("../../../toolkits/", $slug, "/toolkit.toml")),
+            compressed: include_bytes!(concat!(env!("OUT_DIR"), "/", $slug, ".toolkit")),
             tools: tools_text!($slug $($with_tools)?),
             parsed: OnceLock::new(),
         }),*];

@@ -14,6 +14,6 @@ mod rows;
 mod template;
 
 pub(crate) use check::findings;
-pub(crate) use rows::PackedTools;
+pub(crate) use rows::{PackedTools, unpacked};
 pub use rows::{ToolRow, Tools};
 pub use template::{CALL_ID, ITEM, Template, TextPart, parse_text};

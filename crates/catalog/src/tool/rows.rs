@@ -63,10 +63,15 @@ pub(crate) struct PackedTools {
 impl PackedTools {
     /// The text of the file.
     pub fn text(self) -> io::Result<String> {
-        let mut text = String::new();
-        DeflateDecoder::new(self.compressed).read_to_string(&mut text)?;
-        Ok(text)
+        unpacked(self.compressed)
     }
+}
+
+/// A text that the build script has packed.
+pub(crate) fn unpacked(compressed: &[u8]) -> io::Result<String> {
+    let mut text = String::new();
+    DeflateDecoder::new(compressed).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// The tools of a toolkit. Those of a toolkit that is compiled in are read when they are first needed.
