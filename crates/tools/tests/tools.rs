@@ -295,7 +295,7 @@ fn a_message_has_its_headers_and_none_that_a_value_adds() {
         "the subject of a message is one line"
     );
     assert_eq!(wrong(json!({ "to": "a@b.c\r\nBcc: e@evil.example" })), "`to` must be e-mail addresses");
-    assert_eq!(wrong(json!({ "to": "nobody" })), "`to` must be e-mail addresses");
+    assert_eq!(wrong(json!({ "to": "not-an-address" })), "`to` must be e-mail addresses");
 }
 
 /// The result of an answer, or the failure's message and data.

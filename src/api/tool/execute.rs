@@ -122,13 +122,8 @@ pub async fn in_session(
             .into());
     }
     let log_id = String::from(app.core.mint(Kind::ToolLog));
-    let call = ToolCall {
-        id: log_id.clone(),
-        slug: body.tool_slug,
-        arguments: arguments(body.arguments)?,
-        account: body.account,
-    };
-    let outcome = app.tools.execute(&session, call, &CallContext::of_tool(caller.actor())).await?;
+    let call = ToolCall { id: log_id.clone(), arguments: arguments(body.arguments)?, account: body.account };
+    let outcome = app.tools.execute(&session, &body.tool_slug, call, &CallContext::of_tool(caller.actor())).await?;
     let (data, error) = printed(outcome);
     let result_type = if error.is_none() { ResultType::Completed } else { ResultType::Failed };
     Ok(respond(StatusCode::OK, &ToolExecution { result_type, data, error, log_id })?)

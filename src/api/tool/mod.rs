@@ -11,7 +11,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use switchboard_catalog::Toolkit;
 
 use crate::api::http::body::json;
 use crate::api::http::error::ApiError;
@@ -21,6 +20,7 @@ use crate::api::http::query::{Query, wrong};
 use crate::app::App;
 use crate::app::session::policy::Tag;
 use crate::app::tool::list::ToolFilter;
+use crate::app::toolkit::require_version;
 use crate::error::Result;
 
 /// Default page size.
@@ -61,19 +61,8 @@ pub async fn slugs(State(app): State<Arc<App>>) -> std::result::Result<Response,
 pub async fn read(State(app): State<Arc<App>>, Id(slug): Id, query: Query) -> std::result::Result<Response, ApiError> {
     let found = app.tools.find(&slug)?;
     query.flag("include_pricing")?;
-    require_version(&found.toolkit, query.text("version"))?;
+    require_version(&found.toolkit, query.text("version"), "query.version")?;
     Ok(json(StatusCode::OK, &view::item(&app, &found))?)
-}
-
-/// A toolkit has exactly the version in its file.
-fn require_version(toolkit: &Toolkit, version: Option<&str>) -> Result<()> {
-    let known = &toolkit.version;
-    match version {
-        Some(version) if version != known && !version.eq_ignore_ascii_case("latest") => {
-            Err(wrong("version", &format!("must be latest or {known}, the version here")))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// A tag by its name.

@@ -10,7 +10,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_catalog::{Scheme, Toolkit};
 
-use super::require_version;
 use super::view::{ScopeRequirements, fewest_scopes, scope_requirements};
 use crate::api::http::body::{JsonBody, json};
 use crate::api::http::error::ApiError;
@@ -20,6 +19,7 @@ use crate::app::App;
 use crate::app::auth_config::toolkit_not_found;
 use crate::app::tool::Tools;
 use crate::app::tool::scopes::ScopeChoice;
+use crate::app::toolkit::require_version;
 use crate::error::{Error, Result};
 
 /// Body of `POST /tools/scopes/required`.
@@ -124,7 +124,7 @@ pub async fn required(
     }
     let found = body.tools.iter().map(|slug| app.tools.find(slug)).collect::<Result<Vec<_>>>()?;
     for tool in &found {
-        require_version(&tool.toolkit, body.version.as_deref())?;
+        require_version(&tool.toolkit, body.version.as_deref(), "payload.version")?;
         if tool.toolkit.slug != found[0].toolkit.slug {
             return Err(Error::field("tools", "must be tools of one toolkit").into());
         }
@@ -147,7 +147,7 @@ pub async fn recommended(
 ) -> std::result::Result<Response, ApiError> {
     let body = body.value;
     let toolkit = app.core.toolkit(&slug).ok_or_else(|| toolkit_not_found(&slug))?;
-    require_version(&toolkit, body.toolkit_version.as_deref())?;
+    require_version(&toolkit, body.toolkit_version.as_deref(), "payload.toolkit_version")?;
     let scheme = scheme(&toolkit, body.auth_scheme.as_deref(), Error::field)?;
     let slugs: BTreeSet<String> = if body.tools.is_empty() {
         toolkit.tools().iter().map(|row| row.slug.clone()).collect()
@@ -180,7 +180,7 @@ pub async fn grant_context(
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
     let toolkit = app.core.toolkit(&slug).ok_or_else(|| toolkit_not_found(&slug))?;
-    require_version(&toolkit, query.text("toolkit_version"))?;
+    require_version(&toolkit, query.text("toolkit_version"), "query.toolkit_version")?;
     let scheme = scheme(&toolkit, query.text("auth_scheme"), |key, problem| wrong(key, &problem))?;
     let answer = GrantContext {
         auth_scheme: scheme.as_str(),

@@ -12,7 +12,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use switchboard_catalog::Toolkit;
 
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{OptionalJson, json};
@@ -22,8 +21,7 @@ use crate::api::http::path::Id;
 use crate::api::http::query::{Query, wrong};
 use crate::app::App;
 use crate::app::auth_config::toolkit_not_found;
-use crate::app::toolkit::ToolkitListFilter;
-use crate::error::Error;
+use crate::app::toolkit::{ToolkitListFilter, require_version};
 
 use view::{CategoryItem, ToolkitItem};
 
@@ -124,7 +122,7 @@ pub async fn read(
     query: Query,
 ) -> Result<Response, ApiError> {
     let toolkit = app.core.toolkit(&slug).ok_or_else(|| toolkit_not_found(&slug))?;
-    require_version(&toolkit, &query)?;
+    require_version(&toolkit, query.text("version"), "query.version")?;
     Ok(json(StatusCode::OK, &view::toolkit(&app, &caller.project_id, &toolkit))?)
 }
 
@@ -157,15 +155,5 @@ fn managed(by: Option<ManagedBy>) -> Option<bool> {
         Some(ManagedBy::Composio) => Some(true),
         Some(ManagedBy::Project) => Some(false),
         Some(ManagedBy::All) | None => None,
-    }
-}
-
-/// A toolkit has exactly the version in its file.
-fn require_version(toolkit: &Toolkit, query: &Query) -> Result<(), Error> {
-    match query.text("version") {
-        Some(version) if version != toolkit.version && !version.eq_ignore_ascii_case("latest") => {
-            Err(wrong("version", &format!("must be latest or {}, the version of this toolkit here", toolkit.version)))
-        }
-        _ => Ok(()),
     }
 }

@@ -9,6 +9,7 @@ use super::{ToolCall, Tools};
 use crate::app::execute::context::CallContext;
 use crate::app::session::Session;
 use crate::app::session::policy::SessionConfig;
+use crate::app::toolkit::require_version;
 use crate::error::{Code, Error, Result};
 
 /// A call without a session.
@@ -36,11 +37,7 @@ impl Tools {
     /// As for a session; an account that is missing or has ended is an error here.
     pub async fn execute_directly(&self, call: DirectCall, context: &CallContext) -> Result<Outcome> {
         let found = self.find(&call.slug)?;
-        let known = &found.toolkit.version;
-        if call.version.is_some_and(|version| version != *known && !version.eq_ignore_ascii_case("latest")) {
-            let message = format!("must be latest or {known}, the version of this tool here");
-            return Err(Error::field("version", message));
-        }
+        require_version(&found.toolkit, call.version.as_deref(), "payload.version")?;
         let project = &context.principal.project_id;
         let user_id = match call.user_id.filter(|user| !user.is_empty()) {
             Some(user_id) => user_id,
@@ -56,7 +53,7 @@ impl Tools {
                 .map(|(session, _)| session)
                 .ok_or_else(|| no_account(&user_id, &found.toolkit.slug))?,
         };
-        let tool_call = ToolCall { id: call.id, slug: call.slug, arguments: call.arguments, account: None };
+        let tool_call = ToolCall { id: call.id, arguments: call.arguments, account: None };
         match self.run(&found, &session, tool_call, context).await? {
             Outcome::NeedsLink(needed) => Err(match needed.reason {
                 // It exists, but is off or not connected yet: its own reason says more.

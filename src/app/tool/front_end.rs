@@ -12,7 +12,7 @@ use switchboard_types::AccountId;
 
 use crate::app::base::tools::FoundTool;
 use crate::app::execute::call::{FrontEnd, Target};
-use crate::app::session::policy::{CallKind, Tag, ToolDescription};
+use crate::app::session::policy::{CallKind, ToolDescription};
 use crate::error::{Code, Error, Result};
 
 /// A call of a tool, checked and ready to be sent.
@@ -25,13 +25,6 @@ pub(super) struct ToolFrontEnd<'a> {
     pub(super) account: OnceLock<AccountId>,
     /// What the policy is asked about.
     pub(super) description: ToolDescription<'a>,
-}
-
-impl<'a> ToolFrontEnd<'a> {
-    pub(super) fn new(found: &'a FoundTool, tags: &'a [Tag], call_id: &'a str, request: ToolRequest) -> Self {
-        let description = ToolDescription { slug: &found.row.slug, toolkit: &found.toolkit.slug, tags };
-        Self { found, call_id, request, account: OnceLock::new(), description }
-    }
 }
 
 impl FrontEnd for ToolFrontEnd<'_> {

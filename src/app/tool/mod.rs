@@ -50,8 +50,6 @@ impl Tools {
 pub struct ToolCall {
     /// `log_…`: different in each call.
     pub id: String,
-    /// Slug of the tool, in any case.
-    pub slug: String,
     /// Its arguments.
     pub arguments: Map<String, Value>,
     /// Which of several accounts, by id, word id or alias.

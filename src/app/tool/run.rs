@@ -1,6 +1,6 @@
 //! Runs a tool: everything is checked before anything is sent.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -29,14 +29,20 @@ const MAX_PAUSE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(250);
 
 impl Tools {
-    /// Runs a tool for a session's user.
+    /// Runs the tool with this slug, in any case, for a session's user.
     ///
     /// # Errors
     /// There is no such tool; the session's policy, the arguments, the choice of the account or a limit does not allow
     /// the call. Nothing was sent then.
     #[tracing::instrument(level = "debug", skip_all, fields(tool = tracing::field::Empty))]
-    pub async fn execute(&self, session: &Session, call: ToolCall, context: &CallContext) -> Result<Outcome> {
-        let found = self.core.tool(&call.slug).ok_or_else(|| self.not_found(Code::SessionToolNotFound, &call.slug))?;
+    pub async fn execute(
+        &self,
+        session: &Session,
+        slug: &str,
+        call: ToolCall,
+        context: &CallContext,
+    ) -> Result<Outcome> {
+        let found = self.core.tool(slug).ok_or_else(|| self.not_found(Code::SessionToolNotFound, slug))?;
         match self.run(&found, session, call, context).await? {
             Outcome::NeedsLink(needed) => self.with_link(session, needed, context).await.map(Outcome::NeedsLink),
             outcome => Ok(outcome),
@@ -59,7 +65,7 @@ impl Tools {
         let arguments = self.checks.of(&found.row)?.check(&found.row, call.arguments);
         let arguments = arguments.map_err(|mistakes| wrong_arguments(&mistakes))?.with_call_id(&call.id);
         let request = build(&found.row, &arguments, &Files::new()).map_err(|mistake| wrong_arguments(&[mistake]))?;
-        let front_end = ToolFrontEnd::new(found, &tags, &call.id, request);
+        let front_end = ToolFrontEnd { found, call_id: &call.id, request, account: OnceLock::new(), description };
         let timed = context.within(Duration::from_secs(found.row.timeout.into()));
         let call =
             Call { toolkit: &found.toolkit.slug, account: call.account.as_deref(), token: None, front_end: &front_end };

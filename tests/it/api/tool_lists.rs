@@ -103,6 +103,31 @@ async fn the_scopes_of_tools_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_not_here_is_refused_where_it_stands() {
+    let (server, _) = with_tools().await;
+    let api = &server.api;
+    let old = "20200101_00";
+    let tools = json!({ "tools": ["SANDBOX_LIST_NOTES"], "version": old });
+    let toolkit = json!({ "tools": [], "toolkit_version": old });
+    let call = json!({ "user_id": "u", "version": old });
+    for (place, refused) in [
+        ("query.version", api.get(&format!("/toolkits/sandbox?version={old}")).await),
+        ("query.version", api.get(&format!("/tools/SANDBOX_LIST_NOTES?version={old}")).await),
+        (
+            "query.toolkit_version",
+            api.get(&format!("/toolkits/sandbox/scopes/grant_context?toolkit_version={old}")).await,
+        ),
+        ("payload.toolkit_version", api.post("/toolkits/sandbox/scopes/recommended", &toolkit).await),
+        ("payload.version", api.post("/tools/scopes/required", &tools).await),
+        ("payload.version", api.post("/tools/execute/SANDBOX_LIST_NOTES", &call).await),
+    ] {
+        let problem = refused.expect_error(400, "HTTP_BadRequest")["errors"][0].clone();
+        let problem = problem.as_str().unwrap();
+        assert!(problem.starts_with(&format!("Error in {place}: must be latest or ")), "{problem}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn scopes_are_recommended_for_tools() {
     let upstream = super::help::Upstream::start().await;
     let host = &upstream.host;
