@@ -244,6 +244,9 @@ pub async fn serve(app: Arc<App>, service: impl HttpService, listener: TcpListen
     if tokio::time::timeout(STOP_TIMEOUT, jobs).await.is_err() {
         tracing::warn!("some background jobs did not end in time");
     }
+    if let Err(error) = app.call_log.write().await {
+        tracing::error!(error = error.message(), cause = error.causes(), "the last calls are not in their log");
+    }
     app.audit_log.seal_on_shutdown().await;
     app.core.store.finish();
     Ok(())

@@ -10,6 +10,7 @@
 pub mod account;
 pub mod auth_config;
 pub mod http;
+pub mod logs;
 pub mod openapi;
 pub mod operations;
 pub mod org;

@@ -16,7 +16,7 @@ use super::http::edge::Target;
 use super::http::error::{ApiError, unknown_method};
 use super::http::parameters::{Accepted, Routed};
 use super::operations::{self, EARLIER_PREFIX, HandlerFuture, Operation, PREFIX, State};
-use super::{account, auth_config, org, session, tool, toolkit};
+use super::{account, auth_config, logs, org, session, tool, toolkit};
 use crate::app::App;
 use crate::error::{Code, Error};
 
@@ -50,6 +50,7 @@ pub fn all() -> impl Iterator<Item = &'static Operation> {
         auth_config::operations::OPERATIONS,
         toolkit::operations::OPERATIONS,
         tool::operations::OPERATIONS,
+        logs::operations::OPERATIONS,
         org::operations::OPERATIONS,
         operations::later::OPERATIONS,
     ]

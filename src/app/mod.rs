@@ -5,6 +5,7 @@ pub mod account;
 pub mod audit;
 pub mod auth_config;
 pub mod base;
+pub mod call_log;
 pub mod connect;
 pub mod credential;
 pub mod execute;
@@ -38,6 +39,7 @@ use base::core::Core;
 use base::idempotency::Idempotency;
 use base::rate_limits::Limits;
 use base::threads::Threads;
+use call_log::CallLog;
 use connect::Connector;
 use credential::Credentials;
 use execute::Executor;
@@ -120,6 +122,8 @@ pub struct App {
     pub links: Arc<Links>,
     /// The connect flow, from an opened link to an ACTIVE account.
     pub connector: Arc<Connector>,
+    /// The log of calls.
+    pub call_log: Arc<CallLog>,
     /// Calls with the credential of an account.
     pub executor: Arc<Executor>,
     /// Lists and calls of tools.
@@ -208,6 +212,7 @@ impl App {
             Arc::clone(&refresher),
             Arc::clone(&revocations),
         ));
+        let call_log = Arc::new(CallLog::new(Arc::clone(&core), Arc::clone(&projects), ring));
         let executor = Arc::new(Executor::new(
             Arc::clone(&core),
             Arc::clone(&limits),
@@ -252,6 +257,7 @@ impl App {
             sessions,
             links,
             connector,
+            call_log,
             executor,
             tools,
             explanations,

@@ -39,6 +39,9 @@ pub struct KeepLayer {
         value_name = "DAYS"
     )]
     pub revocation_receipts_days: Option<u32>,
+    /// Days that the log of calls is kept, 0 for unlimited [default: 30].
+    #[arg(long = "keep-tool-calls-days", env = "SWITCHBOARD_KEEP_TOOL_CALLS_DAYS", value_name = "DAYS")]
+    pub tool_calls_days: Option<u32>,
     /// Earlier policies that are kept of a session [default: 100].
     #[arg(long = "keep-session-versions", env = "SWITCHBOARD_KEEP_SESSION_VERSIONS", value_name = "N")]
     pub session_versions: Option<u32>,
@@ -63,6 +66,7 @@ impl KeepLayer {
             unconnected_accounts: days("unconnected_accounts_days", self.unconnected_accounts_days)?,
             deleted_rows: days("deleted_rows_days", self.deleted_rows_days)?,
             revocation_receipts: days("revocation_receipts_days", self.revocation_receipts_days)?,
+            tool_calls: days("tool_calls_days", self.tool_calls_days)?,
             session_versions: i64::from(versions),
         })
     }

@@ -123,6 +123,17 @@ codes! {
     /// The key was used with another request.
     IdempotencyKeyReused = (10422, "Idempotency_KeyReused", Unprocessable, "This Idempotency-Key was used with a different request", "Use a new Idempotency-Key for a different request.");
 
+    /// The call with the key is on its way.
+    CallInProgress = (10409, "Idempotency_CallInProgress", Conflict, "The call {id} with this Idempotency-Key is being made", "Wait until it has ended, which GET /logs/tool_execution/{id} shows, and send the same request again.");
+    /// The call with the key was sent, and its answer lost.
+    CallOutcomeUnknown = (10409, "Idempotency_CallOutcomeUnknown", Conflict, "The call {id} with this Idempotency-Key was sent, and its outcome is not known", "It may have been carried out: look at the provider before you call again with a new key.");
+    /// The call with the key has ended, and its response is not kept.
+    CallResponseNotKept = (10409, "Idempotency_ResponseNotKept", Conflict, "The call {id} with this Idempotency-Key was made, and its response was not kept", "GET /logs/tool_execution/{id} shows how it went; a response larger than 2 MiB is not kept.");
+
+    // --- the log of calls (number is ours) ---
+    /// Unknown call, or one that is older than what is kept.
+    CallNotFound = (2406, "ToolExecutionLog_NotFound", NotFound, "Log \"{id}\" not found", "Calls appear within a second and are kept for keep.tool_calls_days; POST /logs/tool_execution lists them.");
+
     // --- 6xx: connected accounts ---
     /// A rule about accounts.
     AccountBadRequest = (600, "ConnectedAccount_BadRequest", BadRequest, "{reason}", "Change the request as the message says.");

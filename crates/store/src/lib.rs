@@ -39,6 +39,7 @@ pub mod reseal;
 pub mod retention;
 pub mod revocations;
 pub mod sessions;
+pub mod tool_calls;
 pub mod unread_answers;
 pub mod verifications;
 

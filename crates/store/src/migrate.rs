@@ -76,6 +76,7 @@ const SQLITE: &[Migration] = &[
         name: "fewer_indexes",
         sql: include_str!("../../../migrations/sqlite/0016_fewer_indexes.sql"),
     },
+    Migration { number: 17, name: "tool_calls", sql: include_str!("../../../migrations/sqlite/0017_tool_calls.sql") },
 ];
 
 /// Why the schema could not be brought up to date.

@@ -119,6 +119,11 @@ pub fn forget_idempotency_keys(project: &ProjectId) -> Statement {
     )
 }
 
+/// Deletes [`BATCH`] calls from the log.
+pub fn forget_calls(project: &ProjectId) -> Statement {
+    crate::tool_calls::delete_before(project, "~", BATCH)
+}
+
 /// Marks a deleted project as empty. Refused as `project_not_empty` if it still contains live rows, or is
 /// marked already. Whatever adds a session or auth config locks the project, and an account its auth config.
 pub fn mark_empty(project: &ProjectId, now: Timestamp) -> Unit {

@@ -46,6 +46,10 @@ refusals! {
     AuditAlreadySealed = "audit_already_sealed",
     /// The audit event exists.
     AuditEventExists = "audit_event_exists",
+    /// Another server or request changed the call meanwhile.
+    CallChanged = "call_changed",
+    /// The call exists.
+    CallExists = "call_exists",
     /// The auth config has accounts.
     AuthConfigBusy = "auth_config_busy",
     /// The auth config was changed by another request meanwhile.

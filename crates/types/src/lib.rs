@@ -3,6 +3,7 @@
 
 mod account_params;
 mod audit_action;
+mod call_state;
 mod ids;
 mod link_outcome;
 mod reason;
@@ -14,6 +15,7 @@ pub use compact_str::{CompactString, format_compact};
 
 pub use account_params::{AccountIdentity, AccountParams, missing_scopes};
 pub use audit_action::{AuditAction, AuditOutcome, AuditResult};
+pub use call_state::{CallEffect, CallState};
 pub use ids::{AccountId, AuthConfigId, CredentialVersion, Fence, LinkId, ProjectId, SessionId};
 pub use link_outcome::LinkOutcome;
 pub use reason::{Reason, ReasonCode};

@@ -29,13 +29,15 @@ pub fn committed(commit: Commit, response: StoredResponse) -> Result<Response> {
     }
 }
 
-fn replayed(earlier: StoredResponse) -> Result<Response> {
+/// The response of an earlier request.
+pub fn replayed(earlier: StoredResponse) -> Result<Response> {
     let mut response = sent(earlier)?;
     response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
     Ok(response)
 }
 
-fn sent(stored: StoredResponse) -> Result<Response> {
+/// A stored response, as it is sent.
+pub fn sent(stored: StoredResponse) -> Result<Response> {
     let status = StatusCode::from_u16(stored.status).map_err(Error::internal)?;
     Ok(raw(status, stored.body))
 }

@@ -103,15 +103,13 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .about(
                     "One HTTP request to one of the toolkit's own hosts, with the credential of the account that the \
                      session uses. The response is 200 for any status of the provider; `status` has the provider's. The \
-                     call is sent once and never retried by the server. `custom_connection_data` and `binary_body.url` \
+                     call is sent once and never retried by the server. With an `Idempotency-Key`, a repeated request \
+                     gets the response of the first one. `custom_connection_data` and `binary_body.url` \
                      are not built yet and return 501.",
                 )
                 .body::<proxy::Call>()
                 .response::<proxy_response::ProxyResponse>()
-                .without_key(
-                    "Leave the header out; a proxied call is sent once and never repeated by the server. Send the \
-                     provider's own header for repetitions, where it has one, in parameters.",
-                )
+                .idempotent()
         },
     ),
     Operation::works("POST", "/tools/execute/proxy", Keys::Project, PROXY, handler!(proxy::execute_directly), || {
@@ -119,10 +117,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             .about("As in a session, with the account of `connected_account_id`.")
             .body::<proxy::DirectCall>()
             .response::<proxy_response::ProxyResponse>()
-            .without_key(
-                "Leave the header out; a proxied call is sent once and never repeated by the server. Send the provider's \
-                 own header for repetitions, where it has one, in parameters.",
-            )
+            .idempotent()
     }),
     Operation::works(
         "POST",
@@ -201,7 +196,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 )
                 .body::<execute::SessionCall>()
                 .response::<execute::ToolExecution>()
-                .without_key("Leave the header out; a call of a tool is not repeated by the server if it changes something.")
+                .idempotent()
         },
     ),
     Operation::later(

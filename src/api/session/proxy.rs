@@ -19,10 +19,14 @@ use crate::api::http::body::JsonBody;
 use crate::api::http::error::ApiError;
 use crate::api::http::form_body;
 use crate::api::http::path::Id;
+use crate::api::tool::logged::{self, Start};
 use crate::app::App;
 use crate::app::base::errors::account_not_found;
+use crate::app::base::idempotency::IdempotencyKey;
+use crate::app::call_log::outcome_unknown;
 use crate::app::execute::context::CallContext;
 use crate::app::execute::proxy::{ProxyBody, ProxyRequest};
+use crate::app::session::Session;
 use crate::error::{Code, Error, Result};
 
 /// A proxied request.
@@ -120,9 +124,36 @@ pub async fn execute(
     // Only a body is needed in its exact form.
     let raw = if body.value.body.is_some() { raw_body(&body.bytes)? } else { None };
     let request = body.value.into_request(raw)?;
-    let context = CallContext::of_proxy(caller.actor());
-    let answer = app.executor.proxy_execute(&session, &request, &context).await?;
-    Ok(proxy_response::response(answer).await)
+    call(app, caller, body.idempotency, session, request).await
+}
+
+/// Makes a call and answers 200 with the provider's response.
+async fn call(
+    app: Arc<App>,
+    caller: Caller,
+    key: Option<IdempotencyKey>,
+    session: Arc<Session>,
+    request: ProxyRequest,
+) -> std::result::Result<Response, ApiError> {
+    let logged = match logged::start(&app, caller.actor(), key).await? {
+        Start::Call(logged) => logged,
+        Start::Replayed(response) => return Ok(response),
+        Start::Lost(row) => return Err(outcome_unknown(&row).into()),
+    };
+    let work = {
+        let app = Arc::clone(&app);
+        let context = CallContext::of_proxy(Arc::clone(&logged));
+        async move {
+            let answer = app.executor.proxy_execute(&session, &request, &context).await?;
+            let response = proxy_response::response(answer).await;
+            if !context.call.has_key() {
+                return Ok(response);
+            }
+            let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.map_err(Error::internal)?;
+            logged::keep(&context.call, body.into()).await
+        }
+    };
+    Ok(logged::finish(&app, logged, Box::pin(work)).await?)
 }
 
 /// A proxied request without a session.
@@ -175,9 +206,7 @@ pub async fn execute_directly(
         token: None,
     };
     let request = call.into_request(raw)?;
-    let context = CallContext::of_proxy(caller.actor());
-    let answer = app.executor.proxy_execute(&session, &request, &context).await?;
-    Ok(proxy_response::response(answer).await)
+    self::call(app, caller, body.idempotency, Arc::new(session), request).await
 }
 
 fn raw_body(bytes: &[u8]) -> Result<Option<&RawValue>> {

@@ -14,13 +14,13 @@ use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, json as respond};
 use crate::api::http::error::ApiError;
 use crate::api::http::path::Id;
+use crate::api::tool::logged::{self, Start};
 use crate::app::App;
 use crate::app::execute::context::CallContext;
 use crate::app::tool::ToolCall;
 use crate::app::tool::direct::DirectCall;
 use crate::app::tool::outcome::{LinkReason, NeededLink, Outcome, ToolFailure};
 use crate::error::{Code, Error, Result};
-use crate::id::Kind;
 
 /// Body of a session's call.
 #[derive(Deserialize, JsonSchema)]
@@ -115,18 +115,29 @@ pub async fn in_session(
     body: JsonBody<SessionCall>,
 ) -> std::result::Result<Response, ApiError> {
     let session = app.sessions.get(&caller.project_id, &session_id.into()).await?;
-    let body = body.value;
+    let JsonBody { value: body, idempotency, .. } = body;
     if body.input_responses.is_some() || body.request_state.is_some() {
         return Err(Error::field("input_responses", "this server has asked no question")
             .fix("Leave input_responses and request_state out.")
             .into());
     }
-    let log_id = String::from(app.core.mint(Kind::ToolLog));
-    let call = ToolCall { id: log_id.clone(), arguments: arguments(body.arguments)?, account: body.account };
-    let outcome = app.tools.execute(&session, &body.tool_slug, call, &CallContext::of_tool(caller.actor())).await?;
-    let (data, error) = printed(outcome);
-    let result_type = if error.is_none() { ResultType::Completed } else { ResultType::Failed };
-    Ok(respond(StatusCode::OK, &ToolExecution { result_type, data, error, log_id })?)
+    let call = ToolCall { arguments: arguments(body.arguments)?, account: body.account };
+    let logged = match logged::start(&app, caller.actor(), idempotency).await? {
+        Start::Call(logged) => logged,
+        Start::Replayed(response) => return Ok(response),
+        Start::Lost(row) => {
+            return Ok(respond(StatusCode::OK, &ToolExecution::new(app.tools.lost_outcome(&row), &row.id))?);
+        }
+    };
+    let work = {
+        let app = Arc::clone(&app);
+        let context = CallContext::of_tool(Arc::clone(&logged));
+        async move {
+            let outcome = app.tools.execute(&session, &body.tool_slug, call, &context).await?;
+            logged::respond(&context.call, &ToolExecution::new(outcome, context.call.id())).await
+        }
+    };
+    Ok(logged::finish(&app, logged, Box::pin(work)).await?)
 }
 
 /// `POST /tools/execute/{tool_slug}` → 200, also when the tool fails.
@@ -136,7 +147,7 @@ pub async fn direct(
     Id(slug): Id,
     body: JsonBody<DirectBody>,
 ) -> std::result::Result<Response, ApiError> {
-    let body = body.value;
+    let JsonBody { value: body, idempotency, .. } = body;
     for (name, value) in [
         ("text", &body.text),
         ("custom_auth_params", &body.custom_auth_params),
@@ -148,18 +159,44 @@ pub async fn direct(
                 .into());
         }
     }
-    let log_id = String::from(app.core.mint(Kind::ToolLog));
     let call = DirectCall {
-        id: log_id.clone(),
         slug: slug.into(),
         arguments: arguments(body.arguments)?,
         user_id: body.user_id.or(body.entity_id),
         account: body.connected_account_id,
         version: body.version,
     };
-    let outcome = app.tools.execute_directly(call, &CallContext::of_tool(caller.actor())).await?;
-    let (data, error) = printed(outcome);
-    Ok(respond(StatusCode::OK, &DirectToolExecution { data, successful: error.is_none(), error, log_id })?)
+    let logged = match logged::start(&app, caller.actor(), idempotency).await? {
+        Start::Call(logged) => logged,
+        Start::Replayed(response) => return Ok(response),
+        Start::Lost(row) => {
+            return Ok(respond(StatusCode::OK, &DirectToolExecution::new(app.tools.lost_outcome(&row), &row.id))?);
+        }
+    };
+    let work = {
+        let app = Arc::clone(&app);
+        let context = CallContext::of_tool(Arc::clone(&logged));
+        async move {
+            let outcome = app.tools.execute_directly(call, &context).await?;
+            logged::respond(&context.call, &DirectToolExecution::new(outcome, context.call.id())).await
+        }
+    };
+    Ok(logged::finish(&app, logged, Box::pin(work)).await?)
+}
+
+impl ToolExecution {
+    fn new(outcome: Outcome, log_id: &str) -> Self {
+        let (data, error) = printed(outcome);
+        let result_type = if error.is_none() { ResultType::Completed } else { ResultType::Failed };
+        Self { result_type, data, error, log_id: log_id.to_owned() }
+    }
+}
+
+impl DirectToolExecution {
+    fn new(outcome: Outcome, log_id: &str) -> Self {
+        let (data, error) = printed(outcome);
+        Self { data, successful: error.is_none(), error, log_id: log_id.to_owned() }
+    }
 }
 
 /// The arguments of a call: an object, or its JSON text, which some models write.

@@ -2,6 +2,7 @@
 //! outcome in `execute.rs`.
 
 pub mod execute;
+pub mod logged;
 pub(in crate::api) mod operations;
 pub mod scopes;
 pub mod view;

@@ -47,9 +47,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             )
             .body::<execute::DirectBody>()
             .response::<execute::DirectToolExecution>()
-            .without_key(
-                "Leave the header out; a call of a tool is not repeated by the server if it changes something.",
-            )
+            .idempotent()
     }),
     Operation::later("POST", "/tools/execute/{tool_slug}/input", Keys::Project, RUN, "a model"),
     Operation::works("POST", "/tools/scopes/required", Keys::Project, READ, handler!(scopes::required), || {

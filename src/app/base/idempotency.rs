@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use switchboard_store::idempotency::{self, IdempotencyRow};
+use switchboard_store::tool_calls::CallKey;
 use switchboard_store::{Refusal, Statement, Unit, WriteError};
 use switchboard_types::ProjectId;
 use switchboard_vault::{KeyRing, SealContext};
@@ -74,6 +75,16 @@ impl IdempotencyKey {
             hash.update(part);
         }
         Ok(Self { project_id: project.to_owned(), key: key.to_owned(), request_hash: hash.finalize().into() })
+    }
+
+    /// The project that it belongs to.
+    pub(in crate::app) fn project_id(&self) -> &ProjectId {
+        &self.project_id
+    }
+
+    /// What the log of calls stores of it.
+    pub(in crate::app) fn to_stored(&self) -> CallKey {
+        CallKey { key: self.key.clone(), request_hash: self.request_hash.to_vec() }
     }
 
     fn seal_context(&self, status: i64) -> SealContext {

@@ -99,6 +99,8 @@ pub struct Retention {
     pub deleted_rows: Option<Duration>,
     /// Receipts of finished revocations.
     pub revocation_receipts: Option<Duration>,
+    /// The log of calls.
+    pub tool_calls: Option<Duration>,
     /// Number of earlier policy versions kept per session.
     pub session_versions: i64,
 }

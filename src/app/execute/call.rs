@@ -7,6 +7,7 @@ use switchboard_store::accounts::AccountRow;
 use url::Url;
 
 use super::ready::Ready;
+use crate::app::call_log::Subject;
 use crate::app::provider::Providers;
 use crate::app::provider::request::egress_error;
 use crate::app::session::policy::CallKind;
@@ -32,6 +33,9 @@ pub trait FrontEnd: Sync {
 
     /// The method of the request. After a 401, only an idempotent one is sent again.
     fn method(&self) -> &Method;
+
+    /// What the log of calls says of the call. `toolkit` is the slug in lower case.
+    fn subject<'a>(&'a self, toolkit: &'a str) -> Subject<'a>;
 
     /// Refuses an account with which the call cannot be made. It is asked before anything is sent.
     ///

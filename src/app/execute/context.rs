@@ -1,10 +1,12 @@
 //! The circumstances of a call: who makes it, until when it may take, and how large its answer may be.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use switchboard_egress::Limits;
 
 use crate::app::Actor;
+use crate::app::call_log::LoggedCall;
 
 /// How long a raw API call may take. It is more than one can take by its other limits, about 200 seconds: a
 /// renewal of the token before it and one after a 401, for 20 seconds each, and for each attempt 22 seconds of
@@ -20,8 +22,8 @@ const MAX_TOOL_ANSWER: usize = 2 * 1024 * 1024;
 /// The circumstances of a call.
 #[derive(Clone, Debug)]
 pub struct CallContext {
-    /// Who makes it, in which request.
-    pub principal: Actor,
+    /// The call in the log.
+    pub call: Arc<LoggedCall>,
     /// Until when requests to the provider may take. No request gets longer, and none is sent later; the error is
     /// that of a provider that does not answer in time. A refresh of the token has limits of its own, because it
     /// also serves other calls.
@@ -32,13 +34,23 @@ pub struct CallContext {
 
 impl CallContext {
     /// The circumstances of a raw API call that starts now.
-    pub fn of_proxy(principal: Actor) -> Self {
-        Self { principal, deadline: Instant::now() + PROXY_TIMEOUT, max_answer: MAX_PROXY_ANSWER }
+    pub fn of_proxy(call: Arc<LoggedCall>) -> Self {
+        Self { call, deadline: Instant::now() + PROXY_TIMEOUT, max_answer: MAX_PROXY_ANSWER }
     }
 
     /// The circumstances of a call of a tool that starts now.
-    pub fn of_tool(principal: Actor) -> Self {
-        Self { max_answer: MAX_TOOL_ANSWER, ..Self::of_proxy(principal) }
+    pub fn of_tool(call: Arc<LoggedCall>) -> Self {
+        Self { max_answer: MAX_TOOL_ANSWER, ..Self::of_proxy(call) }
+    }
+
+    /// Who makes it, in which request.
+    pub fn actor(&self) -> &Actor {
+        self.call.actor()
+    }
+
+    /// The time that is left.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// The same with at most so much time from now.

@@ -7,6 +7,7 @@ use http::StatusCode;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_egress::{BudgetExhausted, Reservation};
 use switchboard_store::accounts::AccountRow;
+use switchboard_store::failpoint;
 use switchboard_vault::Secrets;
 use tracing::Span;
 use tracing::field::Empty;
@@ -42,11 +43,12 @@ impl Executor {
     #[tracing::instrument(
         level = "debug",
         skip_all,
-        fields(toolkit = %truncate(call.toolkit), account = Empty, principal = %context.principal.name)
+        fields(toolkit = %truncate(call.toolkit), account = Empty, principal = %context.actor().name)
     )]
     pub async fn execute(&self, session: &Session, call: Call<'_>, context: &CallContext) -> Result<Answer> {
         let admitted = self.admit(session, &call)?;
         let toolkit = admitted.toolkit();
+        context.call.describe(session, call.front_end.subject(&toolkit.slug), context.remaining());
         let Some(account) = self.sessions.resolve(&admitted, call.account).await? else {
             return self.send(&Arc::new(self.without_account(toolkit)?), &call, context).await;
         };
@@ -141,8 +143,10 @@ impl Executor {
         let draft = call.front_end.request(&Target { providers: &self.providers, ready })?;
         let is_idempotent = draft.method.is_idempotent();
         let reservation = Some(self.reserve(is_idempotent).await?);
+        context.call.before_sending(ready.account.as_deref()).await?;
         let account = (&**toolkit, *scheme, selected.as_ref().unwrap_or(secrets), params);
         let response = self.providers.send_as(account, destination, draft, &context.limits(), reservation).await?;
+        failpoint::hit("after_call_answer_head");
         self.read_answer(response, ready, is_idempotent, context.max_answer).await
     }
 

@@ -9,11 +9,13 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use switchboard_auth::{UnsentRequest, check_caller_header};
 use switchboard_egress::Destination;
+use switchboard_types::{CallEffect, CallState};
 use url::Url;
 
 use super::answer::{Answer, AnswerData};
 use super::call::{Call, FrontEnd, Target};
 use super::context::CallContext;
+use crate::app::call_log::{Ending, Subject};
 use crate::app::execute::Executor;
 use crate::app::provider::request::reserved_headers;
 use crate::app::session::Session;
@@ -70,7 +72,13 @@ impl Executor {
             token: request.token.as_deref(),
             front_end: request,
         };
-        let answer = self.execute(session, call, context).await?;
+        let answer = self.execute(session, call, context).await;
+        context.call.end_without_content(match &answer {
+            // An answer with any status is an answer.
+            Ok(answer) => Ending { http_status: Some(answer.status.as_u16()), ..Ending::of(CallState::Completed) },
+            Err(error) => context.call.ending_of(error),
+        });
+        let answer = answer?;
         let is_text = matches!(answer.data, AnswerData::Json(_) | AnswerData::Text(_));
         if answer.status == StatusCode::PARTIAL_CONTENT && is_text && request.range_header().is_some() {
             // The range may have split the credential, so that redaction missed it.
@@ -88,6 +96,11 @@ impl FrontEnd for ProxyRequest {
 
     fn method(&self) -> &Method {
         &self.method
+    }
+
+    fn subject<'a>(&'a self, toolkit: &'a str) -> Subject<'a> {
+        let effect = if self.method.is_safe() { CallEffect::Read } else { CallEffect::Unknown };
+        Subject { toolkit, tool: None, effect, method: &self.method }
     }
 
     fn request(&self, target: &Target<'_>) -> Result<UnsentRequest> {

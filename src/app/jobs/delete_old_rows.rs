@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_store::{Unit, WriteError, retention, unread_answers};
+use switchboard_store::{Unit, WriteError, retention, tool_calls, unread_answers};
 use switchboard_types::{AuditAction, AuditOutcome, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +13,7 @@ use super::Sweeps;
 use super::runner::Job;
 use crate::app::Actor;
 use crate::error::Result;
+use crate::id::Kind;
 use crate::time::DAY;
 
 /// How long the response to an idempotency key is kept.
@@ -21,6 +22,9 @@ const IDEMPOTENCY_TTL: Duration = DAY;
 const BATCH_PAUSE: Duration = Duration::from_millis(10);
 /// Accounts that were never connected, per batch.
 const UNCONNECTED_BATCH: i64 = 100;
+
+/// Calls per batch.
+const CALLS_BATCH: usize = 200;
 
 /// How one kind of row is deleted: the unit that deletes a batch, and the rows of a full batch.
 type Batch = (fn(Timestamp) -> Unit, usize);
@@ -55,7 +59,7 @@ impl Sweeps {
             (keep.deleted_rows, (retention::auth_configs, retention::BATCH)),
             (keep.deleted_rows, (retention::sessions, retention::SESSIONS)),
         ];
-        let mut deleted_rows = 0;
+        let mut deleted_rows = self.delete_old_calls(keep.tool_calls).await?;
         if let Some(retention_time) = keep.unconnected_accounts {
             deleted_rows += self.delete_unconnected(self.core.now() - retention_time).await?;
         }
@@ -67,6 +71,27 @@ impl Sweeps {
                 deleted_rows += rows;
                 if rows < batch_size || self.is_stopped_after(BATCH_PAUSE).await {
                     break;
+                }
+            }
+        }
+        Ok(deleted_rows)
+    }
+
+    /// Frees the idempotency keys of calls after their time, and deletes old calls. Each project has its own.
+    async fn delete_old_calls(&self, keep: Option<Duration>) -> Result<usize> {
+        let first_id = |age: Duration| Kind::ToolLog.first_at(self.core.now() - age);
+        let mut deleted_rows = 0;
+        for project in self.core.store.projects_with_calls().await? {
+            let mut kinds = vec![(tool_calls::free_old_keys as fn(&_, &str, _) -> _, first_id(IDEMPOTENCY_TTL))];
+            kinds.extend(keep.map(|keep| (tool_calls::delete_before as fn(&_, &str, _) -> _, first_id(keep))));
+            for (delete, before) in kinds {
+                loop {
+                    let unit = Unit::new().with(delete(&project, &before, CALLS_BATCH));
+                    let rows: usize = self.core.store.apply(unit).await?.iter().sum();
+                    deleted_rows += rows;
+                    if rows < CALLS_BATCH || self.is_stopped_after(BATCH_PAUSE).await {
+                        break;
+                    }
                 }
             }
         }

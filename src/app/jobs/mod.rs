@@ -16,6 +16,7 @@ pub mod runner;
 mod seal_audit_log;
 pub mod supervision;
 mod watch_toolkits;
+mod write_call_log;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -38,6 +39,7 @@ use revoke_credentials::RevokeCredentials;
 use runner::Job;
 use seal_audit_log::SealAuditLog;
 use watch_toolkits::WatchToolkits;
+use write_call_log::WriteCallLog;
 
 /// Ends and deletes rows after their time.
 pub struct Sweeps {
@@ -66,6 +68,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     running.start(|app| ForgetCredentials { executor: Arc::clone(&app.executor), accounts: Arc::clone(&app.accounts) });
     running.start(|app| PollDeviceCodes::new(Arc::clone(&app.connector)));
     running.start(|app| SealAuditLog::new(Arc::clone(&app.audit_log)));
+    running.start(|app| WriteCallLog(Arc::clone(&app.call_log)));
     running.start(|app| RevokeCredentials::new(&app.revocations));
     if app.core.catalog.has_folders() {
         running.start(|app| WatchToolkits(Arc::clone(&app.core)));

@@ -41,7 +41,7 @@ pub struct ConfigChange {
     /// Kept; no effect on this server.
     #[serde(rename = "is_2FA_enabled")]
     is_2fa_enabled: Change<bool>,
-    /// Kept; no effect on this server.
+    /// Whether the log of calls keeps arguments and answers: only with `show_all`.
     log_visibility_setting: Change<LogVisibility>,
     /// Kept; no effect on this server.
     require_mcp_api_key: Change<bool>,

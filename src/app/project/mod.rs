@@ -47,7 +47,7 @@ pub struct ProjectSettings {
     /// Kept; no effect on this server.
     #[serde(rename = "is_2FA_enabled", skip_serializing_if = "Option::is_none")]
     pub is_2fa_enabled: Option<bool>,
-    /// Kept; no effect on this server.
+    /// Whether the log of calls keeps arguments and answers: only with `show_all`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_visibility_setting: Option<LogVisibility>,
     /// Kept; no effect on this server.

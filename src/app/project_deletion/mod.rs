@@ -101,6 +101,7 @@ impl ProjectDeletion {
         self.repeat(|| Unit::new().with(accounts(project, self.core.now())), &must_stop).await?;
         self.repeat(|| Unit::new().with(project_deletion::end_sessions(project, self.core.now())), &must_stop).await?;
         self.repeat(|| Unit::new().with(project_deletion::forget_idempotency_keys(project)), &must_stop).await?;
+        self.repeat(|| Unit::new().with(project_deletion::forget_calls(project)), &must_stop).await?;
         self.repeat(|| project_deletion::end_auth_configs(project, self.core.now()), &must_stop).await?;
         // A link may have been created while the project was closed.
         self.end_links_of(project, &must_stop).await?;

@@ -14,8 +14,6 @@ use crate::error::{Code, Error, Result};
 
 /// A call without a session.
 pub struct DirectCall {
-    /// `log_…`: different in each call.
-    pub id: String,
     /// Slug of the tool, in any case.
     pub slug: String,
     /// Its arguments.
@@ -38,7 +36,7 @@ impl Tools {
     pub async fn execute_directly(&self, call: DirectCall, context: &CallContext) -> Result<Outcome> {
         let found = self.find(&call.slug)?;
         require_version(&found.toolkit, call.version.as_deref(), "payload.version")?;
-        let project = &context.principal.project_id;
+        let project = &context.actor().project_id;
         let user_id = match call.user_id.filter(|user| !user.is_empty()) {
             Some(user_id) => user_id,
             None if found.toolkit.has_only_no_auth() => String::new(),
@@ -53,7 +51,7 @@ impl Tools {
                 .map(|(session, _)| session)
                 .ok_or_else(|| no_account(&user_id, &found.toolkit.slug))?,
         };
-        let tool_call = ToolCall { id: call.id, arguments: call.arguments, account: None };
+        let tool_call = ToolCall { arguments: call.arguments, account: None };
         match self.run(&found, &session, tool_call, context).await? {
             Outcome::NeedsLink(needed) => Err(match needed.reason {
                 // It exists, but is off or not connected yet: its own reason says more.

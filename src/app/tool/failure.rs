@@ -105,7 +105,7 @@ fn answered(found: &FoundTool, status: StatusCode, words: &str, advice: &str) ->
 }
 
 /// What to do when a call may have had its effect.
-fn may_have_happened(found: &FoundTool) -> String {
+pub(super) fn may_have_happened(found: &FoundTool) -> String {
     match &found.row.verify_with {
         Some(tool) => format!("The call may have been carried out: look with {tool} before you call again."),
         None => "The call may have been carried out: look before you call again.".to_owned(),

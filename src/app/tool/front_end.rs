@@ -5,12 +5,13 @@ use std::sync::OnceLock;
 use http::Method;
 use http::header::{self, HeaderName, HeaderValue};
 use switchboard_auth::UnsentRequest;
-use switchboard_catalog::Toolkit;
+use switchboard_catalog::{Effect, Toolkit};
 use switchboard_store::accounts::AccountRow;
 use switchboard_tools::ToolRequest;
-use switchboard_types::AccountId;
+use switchboard_types::{AccountId, CallEffect};
 
 use crate::app::base::tools::FoundTool;
+use crate::app::call_log::Subject;
 use crate::app::execute::call::{FrontEnd, Target};
 use crate::app::session::policy::{CallKind, ToolDescription};
 use crate::error::{Code, Error, Result};
@@ -34,6 +35,17 @@ impl FrontEnd for ToolFrontEnd<'_> {
 
     fn method(&self) -> &Method {
         &self.request.method
+    }
+
+    fn subject<'s>(&'s self, toolkit: &'s str) -> Subject<'s> {
+        let FoundTool { toolkit: definition, row } = self.found;
+        let effect = match row.effect {
+            Effect::Read => CallEffect::Read,
+            Effect::Create => CallEffect::Create,
+            Effect::Update => CallEffect::Update,
+            Effect::Destructive => CallEffect::Destructive,
+        };
+        Subject { toolkit, tool: Some((&row.slug, &definition.version)), effect, method: &self.request.method }
     }
 
     fn check_account(&self, account: &AccountRow) -> Result<()> {

@@ -12,6 +12,7 @@ mod front_end;
 pub mod list;
 mod offer;
 pub mod outcome;
+mod repeat;
 mod run;
 pub mod scopes;
 
@@ -48,8 +49,6 @@ impl Tools {
 
 /// A call of a tool.
 pub struct ToolCall {
-    /// `log_…`: different in each call.
-    pub id: String,
     /// Its arguments.
     pub arguments: Map<String, Value>,
     /// Which of several accounts, by id, word id or alias.

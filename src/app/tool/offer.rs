@@ -90,7 +90,7 @@ impl Tools {
         needed: &NeededLink,
         context: &CallContext,
     ) -> Result<Option<(String, AccountId)>> {
-        let actor = &context.principal;
+        let actor = context.actor();
         let missing: &[String] = match &needed.reason {
             LinkReason::NoConnection => {
                 let request = LinkRequest { toolkit: needed.toolkit.clone(), ..LinkRequest::default() };

@@ -1,8 +1,10 @@
 //! What a call of a tool leads to.
 
+use http::StatusCode;
 use serde_json::{Map, Value};
-use switchboard_types::AccountId;
+use switchboard_types::{AccountId, CallState};
 
+use crate::app::call_log::{Content, Ending};
 use crate::error::Error;
 
 /// What a call of a tool leads to. Whatever keeps it from being made at all is an error instead.
@@ -16,6 +18,38 @@ pub enum Outcome {
     Failed(ToolFailure),
     /// The user has to connect an account first.
     NeedsLink(NeededLink),
+}
+
+impl Outcome {
+    /// How the call went, for the log. `status` is the provider's.
+    pub(super) fn ending(&self, status: Option<StatusCode>) -> Ending {
+        let http_status = status.map(|status| status.as_u16());
+        match self {
+            Self::Completed { .. } => Ending { http_status, ..Ending::of(CallState::Completed) },
+            Self::Failed(failure) => Ending {
+                state: if failure.kind.is_unknown() { CallState::Unknown } else { CallState::Failed },
+                http_status,
+                error_code: Some(failure.kind.code()),
+                had_no_effect: matches!(failure.kind, FailureKind::RateLimited | FailureKind::Unauthorized),
+            },
+            Self::NeedsLink(needed) => Ending {
+                state: CallState::Failed,
+                http_status,
+                error_code: Some(needed.reason.code()),
+                had_no_effect: true,
+            },
+        }
+    }
+
+    /// Arguments and answer, for the log.
+    pub(super) fn to_content(&self, arguments: &Map<String, Value>) -> Content {
+        let (answer, error) = match self {
+            Self::Completed { data } => (data.clone().into(), None),
+            Self::Failed(failure) => (failure.answer.clone().into(), Some(failure.message.clone())),
+            Self::NeedsLink(needed) => (Value::Null, Some(needed.error.message().to_owned())),
+        };
+        Content { arguments: arguments.clone(), answer, error }
+    }
 }
 
 /// Why a tool failed.
@@ -52,6 +86,11 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Whether the call may have had its effect.
+    fn is_unknown(self) -> bool {
+        self == Self::OutcomeUnknown
+    }
+
     /// Machine-readable name.
     pub fn code(self) -> &'static str {
         match self {

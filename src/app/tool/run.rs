@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use switchboard_catalog::{Effect, Tool};
 use switchboard_tools::json::{self, Unreadable};
 use switchboard_tools::{Files, Mistake, ProviderAnswer, build, read};
+use switchboard_types::AccountId;
 
 use super::failure::{failed, header, needs_link, provider_failure, unusable};
 use super::front_end::ToolFrontEnd;
@@ -63,26 +64,30 @@ impl Tools {
         session.admit(CallKind::Tool(&description), Some(Arc::clone(&found.toolkit)))?;
         check_files(&found.row, &call.arguments)?;
         let arguments = self.checks.of(&found.row)?.check(&found.row, call.arguments);
-        let arguments = arguments.map_err(|mistakes| wrong_arguments(&mistakes))?.with_call_id(&call.id);
+        let arguments = arguments.map_err(|mistakes| wrong_arguments(&mistakes))?.with_call_id(context.call.id());
         let request = build(&found.row, &arguments, &Files::new()).map_err(|mistake| wrong_arguments(&[mistake]))?;
-        let front_end = ToolFrontEnd { found, call_id: &call.id, request, account: OnceLock::new(), description };
+        let front_end =
+            ToolFrontEnd { found, call_id: context.call.id(), request, account: OnceLock::new(), description };
         let timed = context.within(Duration::from_secs(found.row.timeout.into()));
         let call =
             Call { toolkit: &found.toolkit.slug, account: call.account.as_deref(), token: None, front_end: &front_end };
-        match self.call_provider(session, found, call, &timed).await {
-            Ok(answer) => Ok(outcome(found, &answer)),
-            Err(error) => match needs_link(&error) {
-                Some(reason) => Ok(Outcome::NeedsLink(NeededLink {
-                    reason,
-                    toolkit: found.toolkit.slug.clone(),
-                    redirect_url: None,
-                    account: front_end.account.get().cloned(),
-                    message: format!("{}. {}", error.message().trim_end_matches('.'), error.suggested_fix()),
-                    error,
-                })),
-                None => provider_failure(found, error).map(Outcome::Failed),
+        let answered = self.call_provider(session, found, call, &timed).await;
+        let status = answered.as_ref().ok().map(|answer| answer.status);
+        let without_answer = answered.as_ref().err().map(|error| context.call.ending_of(error));
+        let outcome = match answered {
+            Ok(answer) => outcome(found, &answer),
+            Err(error) => match without_result(found, error, front_end.account.get()) {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    context.call.end_without_content(context.call.ending_of(&error));
+                    return Err(error);
+                }
             },
-        }
+        };
+        let mut ending = outcome.ending(status);
+        ending.had_no_effect |= without_answer.is_some_and(|ending| ending.had_no_effect);
+        context.call.end(ending, || outcome.to_content(&arguments)).await;
+        Ok(outcome)
     }
 
     /// Makes the call, again if the provider cannot answer and the tool only reads.
@@ -106,6 +111,19 @@ impl Tools {
         }
         Ok(answer)
     }
+}
+
+/// What a call without an answer leads to.
+fn without_result(found: &FoundTool, error: Error, account: Option<&AccountId>) -> Result<Outcome> {
+    let Some(reason) = needs_link(&error) else { return provider_failure(found, error).map(Outcome::Failed) };
+    Ok(Outcome::NeedsLink(NeededLink {
+        reason,
+        toolkit: found.toolkit.slug.clone(),
+        redirect_url: None,
+        account: account.cloned(),
+        message: format!("{}. {}", error.message().trim_end_matches('.'), error.suggested_fix()),
+        error,
+    }))
 }
 
 /// Refuses what needs files before anything is sent: sending the name of a file instead of the file would destroy data.

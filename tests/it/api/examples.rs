@@ -25,7 +25,13 @@ use crate::support::tools::root;
 const WITHOUT_EXAMPLE: &[(&str, &str)] = &[("get_tools_enum", "hundreds of slugs, which change with every tool")];
 
 /// Operations that are not a GET and write no audit event: they read, use an account, or change nothing here.
-const UNNOTED: [&str; 10] = [
+const UNNOTED: [&str; 16] = [
+    "post_logs_tool_execution",
+    "post_internal_action_execution_logs",
+    "post_project_usage_summary",
+    "post_project_usage_entity_type",
+    "post_org_usage_summary",
+    "post_org_usage_entity_type",
     "post_toolkits_slug_scopes_recommended",
     "post_tools_execute_proxy",
     "post_toolkits_multi",
@@ -252,11 +258,31 @@ async fn tools(world: &mut World, session: &str) {
         text(&world.server.api.get(&format!("/tool_router/session/{session}")).await.expect(200)["config"]["user_id"]);
     let body = json!({ "user_id": user, "arguments": {} });
     let slug = [("tool_slug", "SANDBOX_GET_PROFILE")];
-    world.call("post_tools_execute_tool_slug", Step { body: Some(body), ..at(&slug) }).await;
+    let executed = world.call("post_tools_execute_tool_slug", Step { body: Some(body), ..at(&slug) }).await;
+    logs(world, &text(&executed["log_id"])).await;
     let body = json!({ "user_id": user, "preload": { "tools": ["SANDBOX_CREATE_NOTE"] } });
     let preloaded = world.server.api.post("/tool_router/session", &body).await.expect(201);
     let preloaded = text(&preloaded["session_id"]);
     world.call("get_tool_router_session_session_id_tools", at(&[("session_id", &preloaded)])).await;
+}
+
+/// The log of the calls so far.
+async fn logs(world: &mut World, log: &str) {
+    world.server.app.call_log.write().await.unwrap();
+    let filter = json!({ "filters": [{ "field": "tool_slug", "operator": "==", "value": "SANDBOX_GET_PROFILE" }] });
+    world.call("post_logs_tool_execution", body_of(filter)).await;
+    let id = [("id", log)];
+    world.call("get_logs_tool_execution_id", at(&id)).await;
+    world.call("get_internal_action_execution_fields", Step::default()).await;
+    world.call("get_internal_action_execution_log_id", at(&id)).await;
+    world.call("post_internal_action_execution_logs", body_of(json!({ "limit": 1 }))).await;
+    let tools = [("entity_type", "tool_execution")];
+    let by_tool = json!({ "group_by": "tool_slug" });
+    for owner in ["project", "org"] {
+        world.call(&format!("post_{owner}_usage_summary"), body_of(json!({}))).await;
+        let step = Step { body: Some(by_tool.clone()), ..at(&tools) };
+        world.call(&format!("post_{owner}_usage_entity_type"), step).await;
+    }
 }
 
 /// What happens to a session after its creation.

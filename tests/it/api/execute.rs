@@ -31,7 +31,7 @@ async fn failure(server: &TestServer, session: &str, context: &CallContext) -> E
 }
 
 fn context(server: &TestServer) -> CallContext {
-    CallContext::of_proxy(Actor::cli(&server.project_id))
+    CallContext::of_proxy(server.app.call_log.begin(Actor::cli(&server.project_id), None))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ use switchboard::id::Kind;
 use switchboard_vault::SystemEntropy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 use crate::support::browser::Browser;
 use crate::support::connected::announce_change;
@@ -21,12 +22,62 @@ use crate::support::tools::tool;
 /// The key that tests connect with, unless they say otherwise.
 pub const KEY: &str = "key-canary-4f9c2b7d";
 
+/// Tools of the provider `up`.
+pub const TOOLS: &str = r#"
+[[tools]]
+slug = "UP_CREATE_NOTE"
+title = "Create a note"
+description = "Creates a note in a folder and returns it."
+use_cases = ["Write down that the meeting is on Friday.", "Remember the milk."]
+effect = "create"
+verify_with = "UP_LIST_NOTES"
+method = "POST"
+path = "/folders/{folder}/notes"
+idempotency_header = "X-Key"
+query = { source = "agent" }
+wrap = "/note"
+result = "/note"
+[tools.input]
+folder = { type = "string", description = "Name of the folder.", required = true }
+text = { type = "string", description = "Text of the note.", required = true, maxLength = 20 }
+labels = { type = "array", description = "Labels.", items = { type = "string" } }
+pinned = { type = "boolean", description = "Shown first.", default = false }
+
+[[tools]]
+slug = "UP_DELETE_NOTE"
+title = "Delete a note"
+description = "Deletes a note. It cannot be undone."
+use_cases = ["Throw the note away.", "Delete my oldest note."]
+effect = "destructive"
+idempotent = true
+method = "DELETE"
+path = "/notes/{id}"
+[tools.input]
+id = { type = "integer", description = "Id of the note.", required = true }
+
+[[tools]]
+slug = "UP_LIST_NOTES"
+title = "List notes"
+description = "Lists the notes of the user, newest first."
+use_cases = ["What did I write down?", "Is there a note about milk?"]
+effect = "read"
+method = "GET"
+path = "/notes"
+error_when = { pointer = "/ok", equals = false, message = "/error" }
+[tools.input]
+labels = { type = "array", description = "Only with these labels.", items = { type = "string" }, style = "commas" }
+"#;
+
 /// A provider of raw bytes. It closes every connection after one answer.
 pub struct Upstream {
     pub host: String,
     seen: Arc<Mutex<Vec<Vec<u8>>>>,
     answer: Arc<Mutex<Vec<u8>>>,
+    held: Arc<Mutex<Option<Held>>>,
 }
+
+/// Who is told of a request, and who lets it be answered.
+type Held = (oneshot::Sender<()>, oneshot::Receiver<()>);
 
 impl Upstream {
     /// Answers `200 {}` until told otherwise.
@@ -35,13 +86,19 @@ impl Upstream {
         let host = listener.local_addr().unwrap().to_string();
         let seen: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
         let answer = Arc::new(Mutex::new(http("200 OK", "content-type: application/json\r\n", b"{}")));
-        let (log, play) = (Arc::clone(&seen), Arc::clone(&answer));
+        let held: Arc<Mutex<Option<Held>>> = Arc::default();
+        let (log, play, stop) = (Arc::clone(&seen), Arc::clone(&answer), Arc::clone(&held));
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let (log, play) = (Arc::clone(&log), Arc::clone(&play));
+                let (log, play, stop) = (Arc::clone(&log), Arc::clone(&play), Arc::clone(&stop));
                 tokio::spawn(async move {
                     let request = read_request(&mut stream).await;
                     log.lock().unwrap().push(request);
+                    let held = stop.lock().unwrap().take();
+                    if let Some((asked, release)) = held {
+                        let _ = asked.send(());
+                        let _ = release.await;
+                    }
                     let answer = play.lock().unwrap().clone();
                     // The service may hang up first, for example when an answer is too large.
                     let _ = stream.write_all(&answer).await;
@@ -49,7 +106,15 @@ impl Upstream {
                 });
             }
         });
-        Self { host, seen, answer }
+        Self { host, seen, answer, held }
+    }
+
+    /// Holds the answer to the next request. The first end says that the request has come, the second one lets it be
+    /// answered.
+    pub fn hold(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((asked, come), (release, go)) = (oneshot::channel(), oneshot::channel());
+        *self.held.lock().unwrap() = Some((asked, go));
+        (come, release)
     }
 
     /// Plays these bytes from now on.

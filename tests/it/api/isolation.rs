@@ -20,6 +20,7 @@ struct Graph {
     config: String,
     job: String,
     link: String,
+    log: String,
 }
 
 async fn graph(api: &Api, key: &str) -> Graph {
@@ -34,7 +35,11 @@ async fn graph(api: &Api, key: &str) -> Graph {
     let made = api.link(&session, "up").await;
     let deleted = finish(api, &made, &[("generic_api_key", key)]).await;
     let job = text(&api.delete(&format!("/connected_accounts/{deleted}")).await.expect(200), "revoke_job_id");
-    Graph { api: api.clone(), session, account, shared, config, job, link }
+    // A call that changes something is in the log at once.
+    let body = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "POST" });
+    proxy(api, &session, &body).await.expect(200);
+    let log = text(&api.post("/logs/tool_execution", &json!({})).await.expect(200)["logs"][0], "id");
+    Graph { api: api.clone(), session, account, shared, config, job, link, log }
 }
 
 /// Everything a project owns but the keys' last use.
@@ -51,6 +56,7 @@ fn rows(server: &TestServer, project: &str) -> Value {
         "revocations WHERE project_id",
         "jobs WHERE project_id",
         "idempotency_keys WHERE project_id",
+        "tool_calls WHERE project_id",
         "audit_events WHERE project_id",
     ];
     tables
@@ -70,7 +76,7 @@ fn anonymous(reply: &Reply, id: &str) -> (u16, Value) {
 
 /// Method, path and body with `{ID}`, and the kind of id that stands there.
 fn requests() -> Vec<(Kind, &'static str, String, Value)> {
-    use Kind::{AuthConfig, ConnectedAccount, Link, RevokeJob, Session};
+    use Kind::{AuthConfig, ConnectedAccount, Link, RevokeJob, Session, ToolLog};
     let state = json!({ "authScheme": "API_KEY", "val": { "generic_api_key": KEY } });
     let call = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "GET" });
     let with = |field: &str, value: Value| {
@@ -143,6 +149,8 @@ fn requests() -> Vec<(Kind, &'static str, String, Value)> {
         (RevokeJob, "GET", "/revoke_jobs/{ID}".to_owned(), Value::Null),
         (ConnectedAccount, "GET", "/connected_accounts/{ID}/explain".to_owned(), Value::Null),
         (Link, "GET", "/links/{ID}/explain".to_owned(), Value::Null),
+        (ToolLog, "GET", "/logs/tool_execution/{ID}".to_owned(), Value::Null),
+        (ToolLog, "GET", "/internal/action_execution/log/{ID}".to_owned(), Value::Null),
     ]
 }
 
@@ -157,6 +165,7 @@ fn ids_of(graph: &Graph, kind: Kind) -> Vec<String> {
         Kind::AuthConfig => vec![graph.config.clone()],
         Kind::RevokeJob => vec![graph.job.clone()],
         Kind::Link => vec![graph.link.clone()],
+        Kind::ToolLog => vec![graph.log.clone()],
         _ => vec![graph.account.clone(), graph.shared.clone()],
     }
 }
@@ -172,7 +181,7 @@ async fn an_id_of_another_project_is_an_unknown_id_everywhere() {
     let projects = [(&mine, &theirs, other_id.clone()), (&theirs, &mine, server.project_id.to_string())];
     for (one, two, owner) in projects {
         let before = rows(&server, &owner);
-        assert!(before[2].as_array().unwrap().len() == 3 && !before[11].as_array().unwrap().is_empty(), "{before}");
+        assert!(before[2].as_array().unwrap().len() == 3 && !before[12].as_array().unwrap().is_empty(), "{before}");
         for (kind, method, path, body) in requests() {
             for foreign in ids_of(two, kind) {
                 let nobodys = unknown(kind);

@@ -10,6 +10,8 @@ mod audit_retention;
 mod auth_config_edit;
 mod auth_configs;
 mod authentication;
+mod call_keys;
+mod call_log;
 mod callback_urls;
 mod connections;
 mod deadline;

@@ -3,55 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::help::{KEY, Upstream, connect_key, finish, finish_oauth, http, on_session, text};
+use super::help::{KEY, TOOLS, Upstream, connect_key, finish, finish_oauth, http, on_session, text};
 use crate::support::http::{Api, Reply};
 use crate::support::server::TestServer;
-
-/// Tools of the provider `up`.
-pub const TOOLS: &str = r#"
-[[tools]]
-slug = "UP_CREATE_NOTE"
-title = "Create a note"
-description = "Creates a note in a folder and returns it."
-use_cases = ["Write down that the meeting is on Friday.", "Remember the milk."]
-effect = "create"
-verify_with = "UP_LIST_NOTES"
-method = "POST"
-path = "/folders/{folder}/notes"
-idempotency_header = "X-Key"
-query = { source = "agent" }
-wrap = "/note"
-result = "/note"
-[tools.input]
-folder = { type = "string", description = "Name of the folder.", required = true }
-text = { type = "string", description = "Text of the note.", required = true, maxLength = 20 }
-labels = { type = "array", description = "Labels.", items = { type = "string" } }
-pinned = { type = "boolean", description = "Shown first.", default = false }
-
-[[tools]]
-slug = "UP_DELETE_NOTE"
-title = "Delete a note"
-description = "Deletes a note. It cannot be undone."
-use_cases = ["Throw the note away.", "Delete my oldest note."]
-effect = "destructive"
-idempotent = true
-method = "DELETE"
-path = "/notes/{id}"
-[tools.input]
-id = { type = "integer", description = "Id of the note.", required = true }
-
-[[tools]]
-slug = "UP_LIST_NOTES"
-title = "List notes"
-description = "Lists the notes of the user, newest first."
-use_cases = ["What did I write down?", "Is there a note about milk?"]
-effect = "read"
-method = "GET"
-path = "/notes"
-error_when = { pointer = "/ok", equals = false, message = "/error" }
-[tools.input]
-labels = { type = "array", description = "Only with these labels.", items = { type = "string" }, style = "commas" }
-"#;
 
 /// A server with tools, and their provider.
 pub async fn with_tools() -> (TestServer, Upstream) {

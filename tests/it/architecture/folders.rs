@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Source, has_path, sources};
 
 /// Folders of `src/app`: each may use those before it.
-const APP: [&str; 22] = [
+const APP: [&str; 23] = [
     "model",
     "base",
     "audit",
@@ -24,6 +24,7 @@ const APP: [&str; 22] = [
     "session",
     "link",
     "connect",
+    "call_log",
     "execute",
     "tool",
     "explain",
@@ -32,7 +33,8 @@ const APP: [&str; 22] = [
 ];
 
 /// Folders of `src/api`: each may use those before it.
-const API: [&str; 9] = ["operations", "http", "toolkit", "tool", "session", "account", "auth_config", "openapi", "org"];
+const API: [&str; 10] =
+    ["operations", "http", "toolkit", "logs", "tool", "session", "account", "auth_config", "openapi", "org"];
 
 #[test]
 fn folders_of_the_application_use_those_before_them() {

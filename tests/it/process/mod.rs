@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod audit_log;
+mod call_crash;
 mod canary;
 mod chromium;
 mod commands;

@@ -1,0 +1,288 @@
+//! One call, from its beginning to its end.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::Method;
+use switchboard_store::accounts::AccountRow;
+use switchboard_store::tool_calls::{self, CallEnding, CallRow};
+use switchboard_store::{Refusal, Unit, WriteError, failpoint};
+use switchboard_types::{CallEffect, CallState, CompactString, SessionId};
+use switchboard_vault::SealContext;
+
+use super::content::Content;
+use super::queue::Entry;
+use super::{CallLog, earlier};
+use crate::app::Actor;
+use crate::app::base::idempotency::{IdempotencyKey, StoredResponse};
+use crate::app::session::Session;
+use crate::error::{Code, Error, Result};
+
+/// Time after a call's deadline in which it ends.
+const MARGIN: Duration = Duration::from_secs(30);
+/// Maximum size of a response that is kept for its idempotency key, in bytes.
+const MAX_RESPONSE: usize = 2 * 1024 * 1024;
+
+/// What is called.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Slug of the toolkit.
+    pub toolkit: &'a str,
+    /// Slug and version of the tool; none for a raw API call.
+    pub tool: Option<(&'a str, &'a str)>,
+    /// What it may do.
+    pub effect: CallEffect,
+    /// HTTP method.
+    pub method: &'a Method,
+}
+
+/// How a call went.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// Completed, failed or unknown.
+    pub state: CallState,
+    /// HTTP status of the provider.
+    pub http_status: Option<u16>,
+    /// Why it failed.
+    pub error_code: Option<&'static str>,
+    /// Nothing was done at the provider, so that the same request can be made again with its key.
+    pub had_no_effect: bool,
+}
+
+/// A call. If it is dropped before its end, because its caller has gone, the log says so.
+pub struct LoggedCall {
+    log: Arc<CallLog>,
+    id: CompactString,
+    actor: Actor,
+    key: Option<IdempotencyKey>,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// None until it is known what is called.
+    row: Option<CallRow>,
+    /// The row is in the database.
+    is_stored: bool,
+    /// A request is about to be sent, or was.
+    is_sent: bool,
+    /// How it went, while its response is rendered: a key is stored with its response.
+    ending: Option<(CallEnding, bool)>,
+    is_over: bool,
+}
+
+impl Ending {
+    /// The end of a call with this state and nothing else.
+    pub fn of(state: CallState) -> Self {
+        Self { state, http_status: None, error_code: None, had_no_effect: false }
+    }
+}
+
+impl LoggedCall {
+    pub(super) fn new(log: Arc<CallLog>, id: CompactString, actor: Actor, key: Option<IdempotencyKey>) -> Self {
+        Self { log, id, actor, key, progress: Mutex::default() }
+    }
+
+    /// A stored call that is made again.
+    pub(super) fn again(log: Arc<CallLog>, actor: Actor, key: IdempotencyKey, row: CallRow) -> Self {
+        let progress = Progress { row: Some(row.clone()), is_stored: true, is_sent: true, ..Progress::default() };
+        Self { log, id: row.id, actor, key: Some(key), progress: Mutex::new(progress) }
+    }
+
+    /// `log_…`
+    pub fn id(&self) -> &CompactString {
+        &self.id
+    }
+
+    /// Who makes it, in which request.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Whether the request has an idempotency key.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// How a call ends that has no answer.
+    pub fn ending_of(&self, error: &Error) -> Ending {
+        let progress = self.lock();
+        let may_change = progress.row.as_ref().is_some_and(|row| row.effect.may_change());
+        let was_sent = progress.is_sent && !matches!(error.code(), Code::UpstreamTls | Code::ProviderPaused);
+        Ending {
+            state: if was_sent && may_change { CallState::Unknown } else { CallState::Failed },
+            http_status: None,
+            error_code: Some(error.code().slug()),
+            had_no_effect: !was_sent || !may_change,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what is called. The first note stays.
+    pub fn describe(&self, session: &Session, subject: Subject<'_>, remaining: Duration) {
+        let mut progress = self.lock();
+        if progress.row.is_some() {
+            return;
+        }
+        let now = self.log.core.now();
+        let (tool, version) = subject.tool.unzip();
+        progress.row = Some(CallRow {
+            id: self.id.clone(),
+            project_id: session.project_id.clone(),
+            state: CallState::Sent,
+            run: self.log.run,
+            user_id: session.user_id.as_str().into(),
+            session_id: Some(&session.id).filter(|id| **id != SessionId::default()).cloned(),
+            toolkit: subject.toolkit.into(),
+            tool: tool.map(Into::into),
+            version: version.map(Into::into),
+            effect: subject.effect,
+            method: subject.method.as_str().into(),
+            account_id: None,
+            auth_config_id: None,
+            actor: self.actor.name.clone(),
+            request_id: self.actor.request_id.clone(),
+            started_at: now,
+            until_at: now + remaining + MARGIN,
+            ending: None,
+            key: self.key.as_ref().map(IdempotencyKey::to_stored),
+        });
+    }
+
+    /// Must be called before a request is sent. Commits the row of a call that may change something or has a key.
+    ///
+    /// # Errors
+    /// Another request with the same key is being made, or the database takes no writes. Nothing may be sent then.
+    pub async fn before_sending(&self, account: Option<&AccountRow>) -> Result<()> {
+        let row = {
+            let mut progress = self.lock();
+            let (is_stored, has_key) = (progress.is_stored, self.key.is_some());
+            let Some(row) = &mut progress.row else { return Ok(()) };
+            if let Some(account) = account {
+                row.account_id = Some(account.id.clone());
+                row.auth_config_id = Some(account.auth_config_id.clone());
+            }
+            let must_store = !is_stored && (row.effect.may_change() || has_key);
+            let row = must_store.then(|| row.clone());
+            progress.is_sent |= !must_store;
+            row
+        };
+        let Some(row) = row else { return Ok(()) };
+        failpoint::hit("before_call_row");
+        match self.log.core.store.apply(Unit::new().with(tool_calls::insert(row))).await {
+            Ok(_) => {}
+            Err(WriteError::Refused(Refusal::IdempotencyKeyUsed)) => return Err(earlier::is_being_made()),
+            Err(error) => return Err(error.into()),
+        }
+        let mut progress = self.lock();
+        (progress.is_stored, progress.is_sent) = (true, true);
+        drop(progress);
+        failpoint::hit("after_call_row");
+        Ok(())
+    }
+
+    /// Ends the call, with arguments and answer if its project keeps them. If it has a key, its response has to follow
+    /// ([`Self::respond`]).
+    pub async fn end(&self, how: Ending, content: impl FnOnce() -> Content) {
+        let is_described = self.lock().row.is_some();
+        let keeps = is_described && self.log.keeps_content(&self.actor.project_id).await;
+        let content = keeps.then(|| self.seal(&content()));
+        self.end_with(how, content);
+    }
+
+    /// The same without arguments and answer.
+    pub fn end_without_content(&self, how: Ending) {
+        self.end_with(how, None);
+    }
+
+    fn end_with(&self, how: Ending, content_sealed: Option<Vec<u8>>) {
+        failpoint::hit("before_call_end");
+        let ending = CallEnding {
+            state: how.state,
+            at: self.log.core.now(),
+            http_status: how.http_status,
+            error_code: how.error_code.map(CompactString::const_new),
+            content_sealed,
+        };
+        let mut progress = self.lock();
+        if progress.is_over {
+            return;
+        }
+        if self.key.is_some() && progress.is_stored {
+            progress.ending = Some((ending, how.had_no_effect));
+            return;
+        }
+        progress.is_over = true;
+        let Some(row) = progress.row.take() else { return };
+        let is_stored = progress.is_stored;
+        drop(progress);
+        self.log.queue.push(if is_stored {
+            Entry::Ended { project: row.project_id, id: row.id, ending, frees_key: false }
+        } else {
+            Entry::New(Box::new(CallRow { ending: Some(ending), ..row }))
+        });
+    }
+
+    /// Stores the response of a call with a key, for when the request is repeated. None for an error: the repeated
+    /// request gets what is known of the call, or makes it if it had no effect.
+    pub async fn respond(&self, response: Option<&StoredResponse>) {
+        let Some(key) = &self.key else { return };
+        let (ending, frees_key) = {
+            let mut progress = self.lock();
+            let Some(ending) = progress.ending.take() else { return };
+            progress.is_over = true;
+            ending
+        };
+        failpoint::hit("before_call_response");
+        // What is unknown is said anew to a repeated request, or the call is made again if the provider does nothing twice.
+        let is_kept = |response: &&StoredResponse| {
+            ending.state != CallState::Unknown && response.body.len() <= MAX_RESPONSE && !frees_key
+        };
+        let sealed = response.filter(is_kept).map(|response| {
+            let status = i64::from(response.status);
+            (status, self.log.ring.seal(earlier::seal_context(key, &self.id, status), &response.body))
+        });
+        let mut unit = Unit::new().with(tool_calls::end(key.project_id(), &self.id, ending, sealed));
+        if frees_key {
+            unit.push(tool_calls::free_key(key.project_id(), &self.id));
+        }
+        if let Err(error) = self.log.core.store.apply(unit).await {
+            // The call was made, and its caller has to know. A repeated request is told that the outcome is unknown.
+            tracing::error!(call = %self.id, error = %error, "the response of a call with an idempotency key is not kept");
+        }
+        failpoint::hit("after_call_end");
+    }
+
+    fn seal(&self, content: &Content) -> Vec<u8> {
+        self.log.ring.seal(content_context(&self.actor.project_id, &self.id), &content.to_json())
+    }
+}
+
+/// The seal context of arguments and answer.
+pub(super) fn content_context(project: &str, id: &str) -> SealContext {
+    SealContext::new(project, "tool_calls", id, "content_sealed")
+}
+
+impl Drop for LoggedCall {
+    fn drop(&mut self) {
+        let progress = self.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if progress.is_over || !progress.is_sent {
+            return;
+        }
+        let Some(row) = progress.row.take() else { return };
+        let (ending, frees_key) = progress.ending.take().unwrap_or_else(|| {
+            let state = if row.effect.may_change() { CallState::Unknown } else { CallState::Failed };
+            let error_code = Some(CompactString::const_new("caller_gone"));
+            let at = self.log.core.now();
+            (CallEnding { state, at, http_status: None, error_code, content_sealed: None }, false)
+        });
+        self.log.queue.push(if progress.is_stored {
+            Entry::Ended { project: row.project_id, id: row.id, ending, frees_key }
+        } else {
+            Entry::New(Box::new(CallRow { ending: Some(ending), ..row }))
+        });
+    }
+}
