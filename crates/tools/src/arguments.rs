@@ -31,6 +31,13 @@ impl Deref for Arguments {
 }
 
 impl Arguments {
+    /// The same with another value of an argument: one that fits the tool's schema.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.0.insert(name.to_owned(), value);
+        self
+    }
+
     /// The same with the id of the call, which templates may use.
     #[must_use]
     pub fn with_call_id(mut self, id: &str) -> Self {

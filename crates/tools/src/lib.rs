@@ -2,7 +2,7 @@
 //!
 //! [`ArgumentCheck`] checks the arguments of a call against the tool's schema. [`build`] makes a request of them:
 //! `place.rs` says where each goes, `style.rs` how lists and objects are written outside of a JSON body, `render.rs`
-//! fills a template. [`read`] makes a result of the provider's answer, or says why it is a failure.
+//! fills a template. [`paging`] finds the next page of a list. [`read`] makes a result of the provider's answer, or says why it is a failure.
 //!
 //! Differences between tools are data (`switchboard_catalog`); no provider is named here.
 
@@ -14,6 +14,7 @@ pub mod json;
 mod mime;
 mod mistake;
 mod nearest;
+pub mod paging;
 mod place;
 mod render;
 mod request;

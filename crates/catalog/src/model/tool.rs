@@ -122,8 +122,13 @@ pub struct Paging {
     pub style: PagingStyle,
     /// The argument with the position.
     pub argument: String,
-    /// JSON pointer of the next position in the provider's answer, for `cursor`.
+    /// JSON pointer of the next position in the provider's answer, for `cursor`. Of a URL, the query parameter of the
+    /// argument is the position.
     pub next: Option<String>,
+    /// JSON pointer of the next position in the last result, for `cursor` without `next`.
+    pub last_item: Option<String>,
+    /// JSON pointer of the value that is `true` if there are further results, where the provider says so.
+    pub has_more: Option<String>,
     /// JSON pointer of the list in the provider's answer.
     pub items: String,
     /// The argument with the number of results in a page.

@@ -219,10 +219,14 @@ impl Check<'_> {
             }
         }
         self.require(tool.effect == Effect::Read, &at, "only what reads has further results");
-        let has_next = paging.next.as_deref().is_some_and(is_pointer);
-        let needs_next = paging.style == PagingStyle::Cursor;
-        let message = "must be a JSON pointer of the next position for `cursor`, and is not used otherwise";
-        self.require(has_next == needs_next, &at.key("next"), message);
+        let places = [("next", &paging.next), ("last_item", &paging.last_item)];
+        let given = places.iter().filter(|(_, pointer)| pointer.is_some()).count();
+        let needed = usize::from(paging.style == PagingStyle::Cursor);
+        self.require(given == needed, &at, "`cursor` needs one of `next` and `last_item`; other styles have neither");
+        for (key, pointer) in places.into_iter().chain([("has_more", &paging.has_more)]) {
+            let is_fine = pointer.as_deref().is_none_or(is_pointer);
+            self.require(is_fine, &at.key(key), "must be a JSON pointer");
+        }
         let is_items = paging.items.is_empty() || is_pointer(&paging.items);
         self.require(is_items, &at.key("items"), "must be a JSON pointer, or empty if the answer is the list");
     }
