@@ -79,6 +79,13 @@ impl Error {
         Self::new(Code::Internal, "Internal server error").because(source)
     }
 
+    /// A reason behind the message.
+    #[must_use]
+    pub fn reason(mut self, reason: &str) -> Self {
+        self.message = format!("{}: {reason}", self.message);
+        self
+    }
+
     /// A more specific fix than the code's own.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<Cow<'static, str>>) -> Self {

@@ -172,14 +172,17 @@ fn outcome(found: &FoundTool, answer: &Answer) -> Outcome {
     }
 }
 
-/// What is wrong with arguments, as a validation error.
+/// What is wrong with arguments, as a validation error. Its message has the first mistake, because it is all that some
+/// agent frameworks hand on to the model.
 fn wrong_arguments(mistakes: &[Mistake]) -> Error {
     let place = |mistake: &Mistake| match mistake.argument.as_str() {
         "" => format!("Error in payload.arguments: {}", mistake.message),
         argument => format!("Error in payload.arguments.{argument}: {}", mistake.message),
     };
     let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
-    Error::validation(mistakes.iter().map(place).collect()).fix(format!("Correct the arguments: {first}."))
+    Error::validation(mistakes.iter().map(place).collect())
+        .reason(&first)
+        .fix(format!("Correct the arguments: {first}."))
 }
 
 /// How long to wait before a call is made again; none if it would not help, or takes too long.
