@@ -12,6 +12,7 @@ mod draft;
 mod echo;
 #[cfg(target_os = "linux")]
 mod file_writes;
+mod frameworks;
 mod full_disk;
 mod interrupted;
 mod kill;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
 
+use super::frameworks::Model;
 use crate::support::browser::Browser;
 use crate::support::process::Dev;
 use crate::support::tools::{root, tool};
@@ -98,4 +99,29 @@ async fn the_typescript_example_runs_with_the_current_sdk() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_typescript_example_runs_with_the_stable_sdk() {
     typescript("node-stable").await;
+}
+
+/// The model creates a note, lists and deletes it, and deletes it once more, which fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_example_keeps_notes() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Dev::start(folder.path(), &["--log", "off"]);
+    let model = Model::start();
+    let command = || {
+        let mut command = Command::new(tool("sdk/python-frameworks/bin/python"));
+        command
+            .arg("-B")
+            .arg(root().join("examples/agent-python/main.py"))
+            .env("OPENAI_BASE_URL", model.base_url("notes", "example"))
+            .env("OPENAI_API_KEY", "sk-test");
+        command
+    };
+    for is_connected in [false, true] {
+        let printed = printed(&dev, command()).await;
+        assert_eq!(printed.starts_with("open http"), !is_connected, "{printed}");
+        assert_eq!(printed.matches(": ok\n").count(), 5, "{printed}");
+        assert_eq!(printed.matches("SANDBOX_DELETE_NOTE").count(), 2, "{printed}");
+        assert_eq!(printed.matches("404").count(), 1, "{printed}");
+        assert!(printed.contains("agent: created and deleted note_"), "{printed}");
+    }
 }
