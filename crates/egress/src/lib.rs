@@ -173,6 +173,16 @@ impl Egress {
         Self { observer, ..self }
     }
 
+    /// The request that [`Self::stream`] would send, after all checks that need no connection. `Host` and the length of a
+    /// body that is not empty are added as it is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`EgressError`]; nothing is sent.
+    pub fn prepare(&self, to: &Destination, request: Outgoing) -> Result<Request<Bytes>, EgressError> {
+        send::prepare(&self.guard, to, request)
+    }
+
     /// Sends one request and reads the whole response. Any status is a response, including 3xx.
     ///
     /// The request's URI is absolute; [`Outgoing`] says what is changed. Hop-by-hop headers of the response are

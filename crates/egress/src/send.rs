@@ -49,8 +49,7 @@ pub(crate) async fn send(
     limits: &Limits,
     reservation: Option<Reservation>,
 ) -> Result<Response<Body>, EgressError> {
-    check_url(&outgoing.url, to, guard)?;
-    let mut request = request_of(outgoing)?;
+    let mut request = prepare(guard, to, outgoing)?.map(Full::new);
     let now = Instant::now();
     let deadline = now + limits.total.min(MAX_TOTAL);
     let deadline = limits.until.map_or(deadline, |until| deadline.min(until.into()));
@@ -72,6 +71,12 @@ pub(crate) async fn send(
     Ok(response)
 }
 
+/// The request as it is sent, checked as far as that needs no connection.
+pub(crate) fn prepare(guard: &Guard, to: &Destination, outgoing: Outgoing) -> Result<Request<Bytes>, EgressError> {
+    check_url(&outgoing.url, to, guard)?;
+    request_of(outgoing)
+}
+
 /// Checks the URL of a request, which is then sent as it is.
 fn check_url(url: &Url, to: &Destination, guard: &Guard) -> Result<(), EgressError> {
     if !url.username().is_empty() || url.password().is_some() {
@@ -84,7 +89,7 @@ fn check_url(url: &Url, to: &Destination, guard: &Guard) -> Result<(), EgressErr
 }
 
 /// The request for hyper, with the headers that the caller may not set.
-fn request_of(outgoing: Outgoing) -> Result<Request<Full<Bytes>>, EgressError> {
+fn request_of(outgoing: Outgoing) -> Result<Request<Bytes>, EgressError> {
     let Outgoing { method, url, mut headers, body } = outgoing;
     let with_body = matches!(method, Method::POST | Method::PUT | Method::PATCH);
     let without = matches!(method, Method::GET | Method::HEAD | Method::DELETE);
@@ -104,7 +109,7 @@ fn request_of(outgoing: Outgoing) -> Result<Request<Full<Bytes>>, EgressError> {
         // RFC 9110 §8.6; some servers answer 411 without it.
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    let mut request = Request::new(Full::new(body));
+    let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_11;

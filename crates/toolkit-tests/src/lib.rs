@@ -10,6 +10,7 @@
 //! - `provider.rs`, `flow.rs`: the state of the provider
 //! - `received.rs`, `serve.rs`, `checks.rs`, `responses.rs`, `reply.rs`: requests, their checks and responses
 //! - `scenario.rs`, `server.rs`: the steps, and the interface to the server under test
+//! - `tool.rs`, `tool_call.rs`: the steps for one tool, and its call
 //! - `exchange.rs`, `report.rs`: the report
 
 mod checks;
@@ -30,6 +31,8 @@ mod serve;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tool;
+mod tool_call;
 mod values;
 
 use std::collections::BTreeMap;
@@ -46,6 +49,7 @@ use self::provider::{Provider, SharedProvider};
 pub use self::report::Report;
 use self::scenario::Scenario;
 pub use self::server::{BrowserResponse, Clock, Server};
+pub use self::tool_call::ToolCall;
 use self::values::Values;
 
 /// A test of one scheme of a toolkit. Its simulated provider listens on a loopback address.
@@ -96,7 +100,17 @@ impl ToolkitTest {
         let result = scenario.run().await;
         let outcome = std::mem::take(&mut scenario.outcome);
         self.server_task.abort();
-        Report::new(&self.provider, outcome, result.err().as_ref())
+        Report::new(&self.provider, outcome, result.map(|()| None))
+    }
+
+    /// Connects an account and runs a tool with it, then stops the simulated provider. The report has the requests of the
+    /// tool alone, and its result.
+    pub async fn run_tool(self, server: &impl Server, call: &ToolCall) -> Report {
+        let mut scenario = Scenario::new(server, &self.provider, self.clock.as_ref());
+        let result = scenario.run_tool(call).await;
+        let outcome = std::mem::take(&mut scenario.outcome);
+        self.server_task.abort();
+        Report::new(&self.provider, outcome, result.map(Some))
     }
 }
 

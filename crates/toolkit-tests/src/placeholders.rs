@@ -50,7 +50,7 @@ impl Placeholders {
             }
         }
         for capture in captures(toolkit, scheme) {
-            placeholders.generate(&capture.name, capture.format);
+            placeholders.add_capture(&capture);
         }
         for name in FLOW_VARIABLES {
             placeholders.generate(name, FieldFormat::Text);
@@ -82,6 +82,21 @@ impl Placeholders {
             self.substitutions.add(host, &format!("host of {name}"));
         }
         self.values.insert(name.to_owned(), value);
+    }
+
+    /// Adds a value that the provider returns: an allowed one, if the file restricts it.
+    pub(super) fn add_capture(&mut self, capture: &Capture) {
+        let Some(allowed) = capture.allowed.first() else {
+            self.generate(&capture.name, capture.format);
+            return;
+        };
+        let host = allowed.strip_prefix('*').map(|domain| format!("played{domain}"));
+        let value = match (host, capture.format) {
+            (Some(host), FieldFormat::Origin) => format!("https://{host}"),
+            (Some(host), _) => host,
+            (None, _) => allowed.clone(),
+        };
+        self.insert(&capture.name, &value);
     }
 
     /// Sets a value that is printed unchanged, unless the variable has one.

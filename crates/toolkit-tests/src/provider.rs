@@ -15,6 +15,7 @@ use super::received::ReceivedRequest;
 use super::reply::Reply;
 use super::routes::{self, Endpoint, Route};
 use super::server::Clock;
+use super::tool_call::ToolCall;
 use super::values::Values;
 
 /// A simulated provider.
@@ -30,6 +31,8 @@ pub(super) struct Provider {
     pub(super) failure: Option<String>,
     pub(super) metadata: Vec<MetadataDocument>,
     pub(super) routes: Vec<Route>,
+    /// The tool whose call comes next.
+    pub(super) tool: Option<ToolCall>,
     clock: Arc<dyn Clock>,
 }
 
@@ -44,7 +47,7 @@ impl Provider {
         };
         let routes = routes::for_scheme(&toolkit, scheme, oauth.as_ref());
         let (flow, exchanges) = (Flow::default(), Vec::new());
-        Ok(Self { toolkit, scheme, oauth, values, flow, exchanges, failure: None, metadata, routes, clock })
+        Ok(Self { toolkit, scheme, oauth, values, flow, exchanges, failure: None, metadata, routes, tool: None, clock })
     }
 
     /// Now, in seconds since 1970.

@@ -15,6 +15,8 @@ pub struct Report {
     steps: Vec<Step>,
     /// The steps that succeeded, as text.
     outcome: Vec<String>,
+    /// The result of the tool, if one was called.
+    result: Option<Value>,
     /// The first failure.
     failure: Option<String>,
     other_schemes: Vec<&'static str>,
@@ -31,7 +33,7 @@ struct Step {
 }
 
 impl Report {
-    pub(super) fn new(provider: &SharedProvider, outcome: Vec<String>, failure: Option<&anyhow::Error>) -> Self {
+    pub(super) fn new(provider: &SharedProvider, outcome: Vec<String>, result: anyhow::Result<Option<Value>>) -> Self {
         let mut provider = lock(provider);
         let substitutions = provider.values.substitutions().clone();
         let steps = provider.exchanges.iter().map(|exchange| Step {
@@ -42,13 +44,18 @@ impl Report {
             notes: exchange.notes(&substitutions),
         });
         let scheme = provider.scheme;
+        let (result, failure) = match result {
+            Ok(result) => (result, None),
+            Err(error) => (None, Some(substitutions.apply(&format!("{error:#}")))),
+        };
         let other_schemes = provider.toolkit.schemes().into_iter().filter(|other| *other != scheme);
         Self {
             toolkit: provider.toolkit.slug.clone(),
             scheme,
             steps: steps.collect(),
             outcome,
-            failure: failure.map(|error| substitutions.apply(&format!("{error:#}"))),
+            result,
+            failure,
             other_schemes: other_schemes.map(Scheme::as_str).collect(),
         }
     }
@@ -70,10 +77,14 @@ impl Report {
             })
         });
         let steps: Vec<Value> = steps.collect();
-        json!({
+        let mut report = json!({
             "toolkit": self.toolkit, "scheme": self.scheme, "ok": self.is_success(),
             "steps": steps, "outcome": self.outcome, "failure": self.failure,
-        })
+        });
+        if let Some(result) = &self.result {
+            report["result"] = result.clone();
+        }
+        report
     }
 
     /// The report as text.
@@ -97,6 +108,9 @@ impl Report {
         writeln!(text)?;
         for line in &self.outcome {
             writeln!(text, "{line}")?;
+        }
+        if let Some(result) = &self.result {
+            writeln!(text, "returned {result:#}")?;
         }
         if let Some(failure) = &self.failure {
             writeln!(text, "failed: {failure}")?;

@@ -24,10 +24,10 @@ const POLL_PAUSE: Duration = Duration::from_millis(20);
 
 /// A test in progress, with its results so far.
 pub(super) struct Scenario<'d, S> {
-    server: &'d S,
-    provider: &'d SharedProvider,
+    pub(super) server: &'d S,
+    pub(super) provider: &'d SharedProvider,
     clock: &'d dyn Clock,
-    scheme: Scheme,
+    pub(super) scheme: Scheme,
     slug: String,
     /// The steps that succeeded, as text.
     pub(super) outcome: Vec<String>,
@@ -53,7 +53,7 @@ impl<'d, S: Server> Scenario<'d, S> {
             self.outcome.push("called, without any credential".to_owned());
             return Ok(());
         }
-        let config = self.auth_config().await?;
+        let config = self.auth_config(&[]).await?;
         let session = self.session(Some(&config)).await?;
         let account = self.connect(&session, &config).await?;
         self.identity(&account)?;
@@ -64,14 +64,15 @@ impl<'d, S: Server> Scenario<'d, S> {
     }
 
     /// Fails if the provider has recorded a violated rule.
-    fn check_failure(&self) -> Result<()> {
+    pub(super) fn check_failure(&self) -> Result<()> {
         match &lock(self.provider).failure {
             Some(reason) => Err(anyhow!("{reason}")),
             None => Ok(()),
         }
     }
 
-    async fn auth_config(&self) -> Result<String> {
+    /// An auth config; its id. Links ask for these scopes besides those of the file.
+    pub(super) async fn auth_config(&self, scopes: &[String]) -> Result<String> {
         let body = {
             let provider = lock(self.provider);
             let hidden_fields = provider.toolkit.hidden_fields(self.scheme);
@@ -82,8 +83,13 @@ impl<'d, S: Server> Scenario<'d, S> {
                 .filter(|(field, _)| hidden_fields.iter().any(|hidden| hidden.name == field.name));
             let shared: serde_json::Map<String, Value> =
                 shared.map(|(field, value)| (field.name.clone(), value.as_str().into())).collect();
+            let mut credentials = json!(provider.values.client);
+            if let Some(oauth) = provider.oauth.as_ref().filter(|_| !scopes.is_empty()) {
+                let further = scopes.iter().filter(|scope| !oauth.scopes.contains(scope));
+                credentials["scopes"] = oauth.scopes.iter().chain(further).cloned().collect();
+            }
             json!({ "toolkit": { "slug": self.slug }, "auth_config": {
-                "type": "use_custom_auth", "authScheme": self.scheme, "credentials": provider.values.client,
+                "type": "use_custom_auth", "authScheme": self.scheme, "credentials": credentials,
                 "shared_connection_fields": shared } })
         };
         let created = self.server.call("POST", "/auth_configs", Some(&body)).await.context("the auth config")?;
@@ -98,7 +104,7 @@ impl<'d, S: Server> Scenario<'d, S> {
         Ok(id)
     }
 
-    async fn session(&self, auth_config: Option<&str>) -> Result<String> {
+    pub(super) async fn session(&self, auth_config: Option<&str>) -> Result<String> {
         let mut body = json!({ "user_id": "ada", "toolkits": { "enable": [self.slug] } });
         if let Some(id) = auth_config {
             body["auth_configs"] = json!({ self.slug.as_str(): id });
@@ -108,7 +114,7 @@ impl<'d, S: Server> Scenario<'d, S> {
     }
 
     /// Connects an account through a link. Returns the active account.
-    async fn connect(&mut self, session: &str, config: &str) -> Result<Value> {
+    pub(super) async fn connect(&mut self, session: &str, config: &str) -> Result<Value> {
         let path = format!("/tool_router/session/{session}/link");
         let link = self.server.call("POST", &path, Some(&json!({ "toolkit": self.slug }))).await.context("the link")?;
         let id = link["connected_account_id"].as_str().context("a link without an account")?.to_owned();

@@ -55,10 +55,7 @@ impl Provider {
         let checked =
             checks::request(self, endpoint, received).and_then(|()| self.accept_pushed_request(endpoint, received));
         let reply = match checked {
-            Ok(()) => response_to(self, endpoint, received).unwrap_or_else(|error| {
-                self.fail(format!("{}: {error}; see the pointers of the file", endpoint.title()));
-                Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "the file cannot be played")
-            }),
+            Ok(()) => self.accepted(endpoint, received),
             Err(violation) => {
                 self.fail(format!(
                     "{}: {}; see {}",
@@ -75,8 +72,22 @@ impl Provider {
         reply
     }
 
+    /// The response to a request that violates no rule.
+    fn accepted(&mut self, endpoint: Endpoint, received: &ReceivedRequest) -> Reply {
+        if let Some(tool) = self.tool.as_ref().filter(|_| endpoint.uses_account_credential()) {
+            return Reply::json(&tool.answer);
+        }
+        response_to(self, endpoint, received).unwrap_or_else(|error| {
+            self.fail(format!("{}: {error}; see the pointers of the file", endpoint.title()));
+            Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "the file cannot be played")
+        })
+    }
+
     /// The heading of a request. It names all endpoints that share its URL, because they cannot be distinguished.
     fn title(&self, endpoint: Endpoint, received: &ReceivedRequest) -> String {
+        if let Some(tool) = self.tool.as_ref().filter(|_| endpoint.uses_account_credential()) {
+            return tool.slug.clone();
+        }
         let probes = routes::probes(&self.toolkit, self.scheme).into_iter().map(|(endpoint, _)| endpoint);
         let titles: Vec<String> =
             probes.filter(|endpoint| self.is_request_to(*endpoint, received)).map(Endpoint::title).collect();

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use switchboard_catalog::{
-    Capture, ClientAuthentication, Field, FieldFormat, Scheme, SignatureMethod, SigningAlgorithm, Toolkit, template,
+    ClientAuthentication, Field, FieldFormat, Scheme, SignatureMethod, SigningAlgorithm, Toolkit, template,
 };
 
 use super::placeholders::{CLIENT_ID, Placeholders, captures};
@@ -63,7 +63,7 @@ impl Values {
             values.placeholders.insert(&name, &value);
         }
         for capture in captures(toolkit, scheme) {
-            values.add_capture(&capture);
+            values.placeholders.add_capture(&capture);
         }
         values.add_client(toolkit, scheme, settings)?;
         values.add_installation_variables();
@@ -135,21 +135,6 @@ impl Values {
         if field.secret {
             self.placeholders.substitutions.add(value, &field.name);
         }
-    }
-
-    /// Adds a value that the provider returns: an allowed one, if the file restricts it.
-    fn add_capture(&mut self, capture: &Capture) {
-        let Some(allowed) = capture.allowed.first() else {
-            self.placeholders.generate(&capture.name, capture.format);
-            return;
-        };
-        let host = allowed.strip_prefix('*').map(|domain| format!("played{domain}"));
-        let value = match (host, capture.format) {
-            (Some(host), FieldFormat::Origin) => format!("https://{host}"),
-            (Some(host), _) => host,
-            (None, _) => allowed.clone(),
-        };
-        self.placeholders.insert(&capture.name, &value);
     }
 
     fn add_client(&mut self, toolkit: &Toolkit, scheme: Scheme, settings: &BTreeMap<String, String>) -> Result<()> {

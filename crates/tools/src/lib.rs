@@ -2,13 +2,15 @@
 //!
 //! [`ArgumentCheck`] checks the arguments of a call against the tool's schema. [`build`] makes a request of them:
 //! `place.rs` says where each goes, `style.rs` how lists and objects are written outside of a JSON body, `render.rs`
-//! fills a template. [`paging`] finds the next page of a list. [`read`] makes a result of the provider's answer, or says why it is a failure.
+//! fills a template. `example.rs` makes up arguments and answers. [`paging`] finds the next page of a list. [`read`]
+//! makes a result of the provider's answer, or says why it is a failure.
 //!
 //! Differences between tools are data (`switchboard_catalog`); no provider is named here.
 
 mod answer;
 mod arguments;
 mod body;
+mod example;
 mod file;
 pub mod json;
 mod mime;
@@ -24,6 +26,7 @@ mod style;
 pub use answer::{Failure, ProviderAnswer, read};
 pub use arguments::{ArgumentCheck, Arguments};
 pub use body::ToolBody;
+pub use example::{example_answer, example_arguments};
 pub use file::{File, Files};
 pub use mistake::Mistake;
 pub use nearest::nearest;

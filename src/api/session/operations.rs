@@ -192,7 +192,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .about(
                     "Policy, account, scopes and arguments are checked before anything is sent. The response is 200 also \
                      when the tool fails; `result_type` says which. If the user has to connect an account first, `error` \
-                     has a link for that.",
+                     has a link for that. `dry_run` is an extension of this server: everything is checked, nothing is \
+                     sent, and `data` has the request.",
                 )
                 .body::<execute::SessionCall>()
                 .response::<execute::ToolExecution>()

@@ -34,6 +34,9 @@ pub struct SessionCall {
     arguments: Option<Value>,
     /// Which of several accounts is used, by id, word id or alias; only in a session with `multi_account`.
     account: Option<String>,
+    /// Check everything and build the request, but send nothing: the result is what would be sent. An extension of this
+    /// server.
+    dry_run: Option<bool>,
     /// Results are not written to files here: no effect.
     #[expect(dead_code, reason = "accepted without an effect")]
     enable_auto_workbench_offload: Option<bool>,
@@ -61,6 +64,9 @@ pub struct DirectBody {
     /// The tool's arguments.
     #[schemars(with = "Option<Map<String, Value>>")]
     arguments: Option<Value>,
+    /// Check everything and build the request, but send nothing: the result is what would be sent. An extension of this
+    /// server.
+    dry_run: Option<bool>,
     // Not built: they are refused by name, so they are not documented.
     #[schemars(skip)]
     text: Option<Value>,
@@ -121,7 +127,11 @@ pub async fn in_session(
             .fix("Leave input_responses and request_state out.")
             .into());
     }
-    let call = ToolCall { arguments: arguments(body.arguments)?, account: body.account };
+    let call = ToolCall {
+        arguments: arguments(body.arguments)?,
+        account: body.account,
+        dry_run: body.dry_run.unwrap_or(false),
+    };
     let logged = match logged::start(&app, caller.actor(), idempotency).await? {
         Start::Call(logged) => logged,
         Start::Replayed(response) => return Ok(response),
@@ -165,6 +175,7 @@ pub async fn direct(
         user_id: body.user_id.or(body.entity_id),
         account: body.connected_account_id,
         version: body.version,
+        dry_run: body.dry_run.unwrap_or(false),
     };
     let logged = match logged::start(&app, caller.actor(), idempotency).await? {
         Start::Call(logged) => logged,

@@ -43,7 +43,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Docs::ok("Run a tool for a user")
             .about(
                 "With the account of `connected_account_id`, or the user's newest ACTIVE one. The response is 200 also \
-                 when the tool fails; `successful` says which.",
+                 when the tool fails; `successful` says which. `dry_run` is an extension of this server: everything is \
+                 checked, nothing is sent, and `data` has the request.",
             )
             .body::<execute::DirectBody>()
             .response::<execute::DirectToolExecution>()

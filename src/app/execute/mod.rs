@@ -2,12 +2,14 @@
 //! has no credential in it.
 //!
 //! There is one way to do so, [`Executor::execute`] in `pipeline.rs`. What a caller may ask for, and how this
-//! becomes a request, is a front end's ([`call::FrontEnd`]); `proxy.rs` is the one for raw API calls.
+//! becomes a request, is a front end's ([`call::FrontEnd`]); `proxy.rs` is the one for raw API calls. `dry_run.rs` ends
+//! before anything is sent.
 
 pub mod answer;
 pub mod call;
 mod content;
 pub mod context;
+pub mod dry_run;
 mod pipeline;
 pub mod proxy;
 mod ready;

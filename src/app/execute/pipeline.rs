@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use switchboard_auth::UnsentRequest;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_egress::{BudgetExhausted, Reservation};
 use switchboard_store::accounts::AccountRow;
@@ -68,7 +69,7 @@ impl Executor {
     }
 
     /// The toolkit, if the session's policy allows the call.
-    fn admit<'s>(&self, session: &'s Session, call: &Call<'_>) -> Result<Admitted<'s>> {
+    pub(super) fn admit<'s>(&self, session: &'s Session, call: &Call<'_>) -> Result<Admitted<'s>> {
         let toolkit = self.core.toolkit(call.toolkit);
         let slug = toolkit.as_ref().map_or(call.toolkit, |toolkit| &toolkit.slug);
         session.admit(call.front_end.kind(slug), toolkit.clone())
@@ -110,7 +111,7 @@ impl Executor {
     }
 
     /// The same for a toolkit that needs no credential.
-    fn without_account(&self, toolkit: &Arc<Toolkit>) -> Result<Ready> {
+    pub(super) fn without_account(&self, toolkit: &Arc<Toolkit>) -> Result<Ready> {
         self.assemble(None, toolkit, Scheme::NoAuth, Secrets::new(), AccountParams::default())
     }
 
@@ -139,8 +140,7 @@ impl Executor {
     /// Sends the request once and reads its answer.
     async fn send(&self, ready: &Arc<Ready>, call: &Call<'_>, context: &CallContext) -> Result<Answer> {
         let Ready { toolkit, scheme, secrets, params, destination, .. } = &**ready;
-        let selected = select_token(toolkit, *scheme, secrets, params, call.token)?;
-        let draft = call.front_end.request(&Target { providers: &self.providers, ready })?;
+        let (selected, draft) = self.draft(ready, call)?;
         let is_idempotent = draft.method.is_idempotent();
         let reservation = Some(self.reserve(is_idempotent).await?);
         context.call.before_sending(ready.account.as_deref()).await?;
@@ -148,6 +148,13 @@ impl Executor {
         let response = self.providers.send_as(account, destination, draft, &context.limits(), reservation).await?;
         failpoint::hit("after_call_answer_head");
         self.read_answer(response, ready, is_idempotent, context.max_answer).await
+    }
+
+    /// The request without the credential, and the credential if the caller has selected a part of it.
+    pub(super) fn draft(&self, ready: &Ready, call: &Call<'_>) -> Result<(Option<Secrets>, UnsentRequest)> {
+        let selected = select_token(&ready.toolkit, ready.scheme, &ready.secrets, &ready.params, call.token)?;
+        let draft = call.front_end.request(&Target { providers: &self.providers, ready })?;
+        Ok((selected, draft))
     }
 
     /// Reserves memory for a response, so that no request is sent whose response cannot be stored.

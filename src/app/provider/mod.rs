@@ -6,6 +6,7 @@
 //!   tokens;
 //! - `oauth1.rs`: OAuth 1.0a; `register.rs`: dynamic client registration; `discovery.rs`: provider metadata;
 //! - `identity.rs`: who an account is; `post_connect.rs`: which site or tenant it uses;
+//! - `request.rs`: requests with an account's credential; `dry_run.rs`: the same, not sent;
 //! - `breaker.rs`: circuit breakers; `lease.rs`: the lease of an account; `redirect_uris.rs`: redirect URIs.
 
 mod breaker;
@@ -13,6 +14,7 @@ mod chain;
 mod client_text;
 mod discovery;
 mod dpop;
+pub mod dry_run;
 pub(in crate::app) mod extra_tokens;
 mod identity;
 pub(in crate::app) mod lease;

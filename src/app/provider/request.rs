@@ -135,10 +135,8 @@ impl Providers {
         let is_idempotent = draft.method.is_idempotent();
         let UnsentRequest { method, url, headers, body } = draft;
         let request = Outgoing { method, url, headers, body };
-        match self.egress.stream(destination, request, limits, reservation).await {
-            Err(EgressError::InvalidRequest { .. }) => Err(Error::field("endpoint", "is not a valid URL")),
-            sent => sent.map_err(|error| response_error(&error, is_idempotent)),
-        }
+        let sent = self.egress.stream(destination, request, limits, reservation).await;
+        sent.map_err(|error| call_error(&error, is_idempotent))
     }
 
     /// A toolkit's own headers, with further ones on top.
@@ -199,7 +197,7 @@ impl Providers {
 }
 
 /// A copy of the request for a retry.
-fn copy(draft: &UnsentRequest) -> UnsentRequest {
+pub(super) fn copy(draft: &UnsentRequest) -> UnsentRequest {
     UnsentRequest {
         method: draft.method.clone(),
         url: draft.url.clone(),
@@ -218,7 +216,7 @@ fn dpop_key(toolkit: &Toolkit, scheme: Scheme, secrets: &Secrets) -> Option<Secr
 pub const USER_AGENT: &str = concat!("Switchboard/", env!("CARGO_PKG_VERSION"));
 
 /// The request signature of a scheme.
-fn signature(toolkit: &Toolkit, scheme: Scheme) -> Option<&Sign> {
+pub(super) fn signature(toolkit: &Toolkit, scheme: Scheme) -> Option<&Sign> {
     match scheme {
         Scheme::ApiKey => toolkit.api_key.as_ref()?.sign.as_ref(),
         Scheme::BearerToken => toolkit.bearer_token.as_ref()?.sign.as_ref(),
@@ -320,6 +318,14 @@ pub fn egress_error(error: &EgressError) -> Error {
 pub(in crate::app) fn response_error(error: &EgressError, is_idempotent: bool) -> Error {
     let mapped = egress_error(error);
     if *error == EgressError::BudgetExhausted && !is_idempotent { mapped.do_not_repeat() } else { mapped }
+}
+
+/// The same for a caller's request.
+pub(super) fn call_error(error: &EgressError, is_idempotent: bool) -> Error {
+    match error {
+        EgressError::InvalidRequest { .. } => Error::field("endpoint", "is not a valid URL"),
+        error => response_error(error, is_idempotent),
+    }
 }
 
 /// The memory for responses is used up.

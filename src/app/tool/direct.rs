@@ -24,6 +24,8 @@ pub struct DirectCall {
     pub account: Option<String>,
     /// `latest` or the version of the tool here.
     pub version: Option<String>,
+    /// As in [`ToolCall`].
+    pub dry_run: bool,
 }
 
 crate::redacted_debug!(DirectCall);
@@ -51,7 +53,7 @@ impl Tools {
                 .map(|(session, _)| session)
                 .ok_or_else(|| no_account(&user_id, &found.toolkit.slug))?,
         };
-        let tool_call = ToolCall { arguments: call.arguments, account: None };
+        let tool_call = ToolCall { arguments: call.arguments, account: None, dry_run: call.dry_run };
         match self.run(&found, &session, tool_call, context).await? {
             Outcome::NeedsLink(needed) => Err(match needed.reason {
                 // It exists, but is off or not connected yet: its own reason says more.

@@ -3,12 +3,13 @@
 use std::sync::OnceLock;
 
 use http::Method;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use switchboard_auth::UnsentRequest;
-use switchboard_catalog::{Effect, Toolkit};
+use switchboard_catalog::{Effect, Tool, Toolkit};
 use switchboard_store::accounts::AccountRow;
 use switchboard_tools::ToolRequest;
 use switchboard_types::{AccountId, CallEffect};
+use url::Url;
 
 use crate::app::base::tools::FoundTool;
 use crate::app::call_log::Subject;
@@ -58,28 +59,41 @@ impl FrontEnd for ToolFrontEnd<'_> {
     }
 
     fn request(&self, target: &Target<'_>) -> Result<UnsentRequest> {
-        let mut url = target.resolve(&self.request.endpoint)?;
-        if !self.request.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&self.request.query);
-        }
-        let mut headers = target.headers();
-        for (name, value) in &self.request.headers {
-            headers.insert(name, value.clone());
-        }
-        if let Some(name) = &self.found.row.idempotency_header {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(Error::internal)?;
-            headers.insert(name, HeaderValue::from_str(self.call_id).map_err(Error::internal)?);
-        }
-        let body = match &self.request.body {
-            Some(body) => {
-                let value = HeaderValue::from_str(&body.content_type).map_err(Error::internal)?;
-                headers.insert(header::CONTENT_TYPE, value);
-                body.bytes.clone()
-            }
-            None => bytes::Bytes::new(),
-        };
-        Ok(UnsentRequest { method: self.request.method.clone(), url, headers, body })
+        let url = target.resolve(&self.request.endpoint)?;
+        unsent_request(&self.found.row, &self.request, self.call_id, url, target.headers())
     }
+}
+
+/// The request of a tool at its URL, without a credential. `headers` are the toolkit's own.
+///
+/// # Errors
+/// A header that the toolkit's files should not have passed with.
+pub(crate) fn unsent_request(
+    tool: &Tool,
+    request: &ToolRequest,
+    call_id: &str,
+    mut url: Url,
+    mut headers: HeaderMap,
+) -> Result<UnsentRequest> {
+    if !request.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&request.query);
+    }
+    for (name, value) in &request.headers {
+        headers.insert(name, value.clone());
+    }
+    if let Some(name) = &tool.idempotency_header {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(Error::internal)?;
+        headers.insert(name, HeaderValue::from_str(call_id).map_err(Error::internal)?);
+    }
+    let body = match &request.body {
+        Some(body) => {
+            let value = HeaderValue::from_str(&body.content_type).map_err(Error::internal)?;
+            headers.insert(header::CONTENT_TYPE, value);
+            body.bytes.clone()
+        }
+        None => bytes::Bytes::new(),
+    };
+    Ok(UnsentRequest { method: request.method.clone(), url, headers, body })
 }
 
 /// The scopes of the alternative that lacks fewest, without those that the account has. Only an account of OAuth 2.0 has

@@ -6,6 +6,7 @@
 
 mod checks;
 pub mod direct;
+mod dry_run;
 mod failure;
 mod find;
 mod front_end;
@@ -53,6 +54,8 @@ pub struct ToolCall {
     pub arguments: Map<String, Value>,
     /// Which of several accounts, by id, word id or alias.
     pub account: Option<String>,
+    /// Everything up to the request, which is the result. Nothing is sent.
+    pub dry_run: bool,
 }
 
 /// The behaviour hints of a tool: exactly one for its effect, and what else is true.

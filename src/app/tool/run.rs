@@ -44,8 +44,11 @@ impl Tools {
         context: &CallContext,
     ) -> Result<Outcome> {
         let found = self.core.tool(slug).ok_or_else(|| self.not_found(Code::SessionToolNotFound, slug))?;
+        let is_dry_run = call.dry_run;
         match self.run(&found, session, call, context).await? {
-            Outcome::NeedsLink(needed) => self.with_link(session, needed, context).await.map(Outcome::NeedsLink),
+            Outcome::NeedsLink(needed) if !is_dry_run => {
+                self.with_link(session, needed, context).await.map(Outcome::NeedsLink)
+            }
             outcome => Ok(outcome),
         }
     }
@@ -68,9 +71,14 @@ impl Tools {
         let request = build(&found.row, &arguments, &Files::new()).map_err(|mistake| wrong_arguments(&[mistake]))?;
         let front_end =
             ToolFrontEnd { found, call_id: context.call.id(), request, account: OnceLock::new(), description };
+        let is_dry_run = call.dry_run;
         let timed = context.within(Duration::from_secs(found.row.timeout.into()));
         let call =
             Call { toolkit: &found.toolkit.slug, account: call.account.as_deref(), token: None, front_end: &front_end };
+        if is_dry_run {
+            let planned = self.dry_run(session, call, &front_end).await;
+            return planned.or_else(|error| without_result(found, error, front_end.account.get()));
+        }
         let answered = self.call_provider(session, found, call, &timed).await;
         let status = answered.as_ref().ok().map(|answer| answer.status);
         let without_answer = answered.as_ref().err().map(|error| context.call.ending_of(error));

@@ -123,8 +123,13 @@ impl Upstream {
     }
 
     /// Every request so far, as bytes; then forgets them.
+    pub fn take_bytes(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut *self.seen.lock().unwrap())
+    }
+
+    /// The same as texts.
     pub fn take(&self) -> Vec<String> {
-        let taken = std::mem::take(&mut *self.seen.lock().unwrap());
+        let taken = self.take_bytes();
         taken.into_iter().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
     }
 

@@ -15,6 +15,8 @@ mod call_log;
 mod callback_urls;
 mod connections;
 mod deadline;
+mod dry_run;
+mod dry_run_bytes;
 mod edge;
 mod examples;
 mod execute;

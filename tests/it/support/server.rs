@@ -1,6 +1,7 @@
 //! A server in this process: real sockets, a real database file, a clock that the test moves.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub struct Builder {
     managed: BTreeMap<String, ManagedClient>,
     project: ProjectSettings,
     layer: Layer,
+    redirect_all_to: Option<SocketAddr>,
 }
 
 impl TestServer {
@@ -118,6 +120,13 @@ impl Builder {
         self
     }
 
+    /// Every connection to a provider goes to this address instead, without TLS.
+    #[must_use]
+    pub fn redirect_all_to(mut self, address: SocketAddr) -> Self {
+        self.redirect_all_to = Some(address);
+        self
+    }
+
     pub async fn start(self) -> TestServer {
         let dir = tempfile::tempdir().unwrap();
         let clock = ManualClock::new();
@@ -185,6 +194,7 @@ impl Builder {
             ]),
             allow_loopback: true,
             with_sandbox: true,
+            redirect_all_to: self.redirect_all_to,
             ..Environment::default()
         };
         let app = server::open(config, environment).await.unwrap();
