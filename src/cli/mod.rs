@@ -1,4 +1,4 @@
-//! The command line: `dev`, `serve`, `project`, `key`, `revoke`, `answer`, `audit`, `jobs`, `toolkit`,
+//! The command line: `dev`, `serve`, `project`, `key`, `revoke`, `answer`, `audit`, `jobs`, `toolkit`, `tool`,
 //! `config`.
 //!
 //! Every flag is also an environment variable `SWITCHBOARD_<FLAG>` and a key of `switchboard.toml`.
@@ -15,6 +15,8 @@ mod output;
 mod project;
 mod revoke;
 mod serve;
+mod tool;
+mod tool_arguments;
 mod toolkit;
 mod walkthrough;
 
@@ -60,6 +62,8 @@ enum Command {
     Jobs(jobs::JobsArgs),
     /// Work with toolkit files.
     Toolkit(toolkit::ToolkitArgs),
+    /// Run tools on a running server.
+    Tool(tool::ToolArgs),
     /// Show the configuration manual.
     Config(ConfigArgs),
 }
@@ -114,6 +118,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Audit(args) => audit::run(args).await,
         Command::Jobs(args) => jobs::run(args).await,
         Command::Toolkit(args) => toolkit::run(args).await,
+        Command::Tool(args) => tool::run(args).await,
         Command::Config(ConfigArgs { command: ConfigCommand::Print }) => output::print(DEFAULTS),
     }
 }

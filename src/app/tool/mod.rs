@@ -28,6 +28,7 @@ use crate::app::link::Links;
 use crate::app::session::policy::Tag;
 
 use checks::Checks;
+pub(crate) use front_end::unsent_request;
 use offer::Offers;
 
 /// Lists and runs tools.

@@ -9,6 +9,8 @@ mod service;
 mod show;
 mod source;
 mod test;
+mod tool;
+mod tool_request;
 mod trial;
 mod words;
 
@@ -25,10 +27,10 @@ pub(super) struct ToolkitArgs {
 enum ToolkitCommand {
     /// Check toolkit files; names file, line and key of every mistake.
     Lint(lint::LintArgs),
-    /// Show a toolkit and the requests that it results in.
+    /// Show a toolkit, or one of its tools, and the requests that it results in.
     Show(show::ShowArgs),
     /// Test a toolkit file without its provider: connect, call, refresh and revoke against a simulated
-    /// provider, and print the exact HTTP.
+    /// provider, or run a tool, and print the exact HTTP.
     Test(test::TestArgs),
     /// Try a toolkit file with its real provider: connect an account in the browser, and print the
     /// exchanged requests and responses, without secrets.

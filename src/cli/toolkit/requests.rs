@@ -1,6 +1,8 @@
 //! The requests that a toolkit file results in, made by the builders that the server uses, so that an
 //! author can compare them with the provider's documentation.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request};
@@ -40,7 +42,7 @@ pub(super) struct PlannedRequest {
 
 /// The requests of one scheme, in the order in which they are sent.
 pub(super) fn of(toolkit: &Toolkit, scheme: Scheme) -> Vec<PlannedRequest> {
-    let mut plan = Plan { toolkit, scheme, placeholders: Placeholders::new(toolkit, scheme), planned: Vec::new() };
+    let mut plan = Plan::new(toolkit, scheme);
     if let Some(oauth) = toolkit.oauth(scheme) {
         plan.oauth2(oauth);
     } else if let (Scheme::OAuth1, Some(oauth)) = (scheme, &toolkit.oauth1) {
@@ -53,7 +55,8 @@ pub(super) fn of(toolkit: &Toolkit, scheme: Scheme) -> Vec<PlannedRequest> {
     plan.planned
 }
 
-struct Plan<'t> {
+/// The requests of one scheme, as they are planned.
+pub(super) struct Plan<'t> {
     toolkit: &'t Toolkit,
     scheme: Scheme,
     placeholders: Placeholders,
@@ -62,13 +65,30 @@ struct Plan<'t> {
 
 type Built = Result<Request<Bytes>, BuildError>;
 
+impl<'t> Plan<'t> {
+    /// No requests yet.
+    pub(super) fn new(toolkit: &'t Toolkit, scheme: Scheme) -> Self {
+        Self { toolkit, scheme, placeholders: Placeholders::new(toolkit, scheme), planned: Vec::new() }
+    }
+}
+
 impl Plan<'_> {
-    fn add(&mut self, name: impl Into<String>, built: Result<Request<Bytes>, String>, note: Option<String>) {
+    /// A request as text.
+    pub(super) fn planned(
+        &self,
+        name: String,
+        built: Result<Request<Bytes>, String>,
+        note: Option<String>,
+    ) -> PlannedRequest {
         let http = match built {
             Ok(request) => raw::format_request(&request, &self.placeholders.substitutions),
             Err(error) => format!("cannot be built: {error}\n"),
         };
-        self.planned.push(PlannedRequest { scheme: self.scheme, name: name.into(), http, note });
+        PlannedRequest { scheme: self.scheme, name, http, note }
+    }
+
+    fn add(&mut self, name: impl Into<String>, built: Result<Request<Bytes>, String>, note: Option<String>) {
+        self.planned.push(self.planned(name.into(), built, note));
     }
 
     /// A request of the client, which may be authenticated by an assertion.
@@ -224,7 +244,7 @@ impl Plan<'_> {
         let any = Probe {
             method: "GET".to_owned(),
             url: ENDPOINT.to_owned(),
-            headers: std::collections::BTreeMap::new(),
+            headers: BTreeMap::new(),
             json: None,
             ok_pointer: None,
             ok_value: None,
@@ -257,24 +277,8 @@ impl Plan<'_> {
     }
 
     fn draft(&self, probe: &Probe) -> Result<UnsentRequest, String> {
-        let toolkit = self.toolkit;
-        let variables = |name: &str| self.placeholders.get(name);
-        let hosts = toolkit.host_rules(&variables).map_err(|error| error.to_string())?;
-        let destination = Destination::new(hosts).map_err(|error| error.to_string())?;
-        let endpoint = self.expanded(&probe.url)?;
-        // The file's own URL is its own base, as in the server.
-        let base =
-            if endpoint.starts_with('/') { self.expanded(toolkit.base_url(self.scheme))? } else { endpoint.clone() };
-        let base = Url::parse(&base).map_err(|error| error.to_string())?;
-        let url = destination.resolve(&base, &endpoint).map_err(|error| error.to_string())?;
-        let mut headers = HeaderMap::new();
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
-        for (name, template) in toolkit.headers.iter().chain(&probe.headers) {
-            let Ok(value) = self.expanded(template) else { continue };
-            let name: header::HeaderName = name.parse().map_err(|_| format!("{name} is not a header name"))?;
-            headers.insert(name, HeaderValue::from_str(&value).map_err(|error| error.to_string())?);
-        }
+        let url = self.url(&probe.url)?;
+        let mut headers = self.headers(&probe.headers)?;
         let body = match &probe.json {
             Some(json) => {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -283,7 +287,42 @@ impl Plan<'_> {
             None => Bytes::new(),
         };
         let method = Method::from_bytes(probe.method.as_bytes()).map_err(|error| error.to_string())?;
-        let mut draft = UnsentRequest { method, url, headers, body };
+        self.with_credential(UnsentRequest { method, url, headers, body })
+    }
+
+    /// The URL of an endpoint of the toolkit.
+    pub(super) fn url(&self, endpoint: &str) -> Result<Url, String> {
+        let variables = |name: &str| self.placeholders.get(name);
+        let hosts = self.toolkit.host_rules(&variables).map_err(|error| error.to_string())?;
+        let destination = Destination::new(hosts).map_err(|error| error.to_string())?;
+        let endpoint = self.expanded(endpoint)?;
+        // The file's own URL is its own base, as in the server.
+        let base = if endpoint.starts_with('/') {
+            self.expanded(self.toolkit.base_url(self.scheme))?
+        } else {
+            endpoint.clone()
+        };
+        let base = Url::parse(&base).map_err(|error| error.to_string())?;
+        destination.resolve(&base, &endpoint).map_err(|error| error.to_string())
+    }
+
+    /// The toolkit's own headers, and further ones.
+    pub(super) fn headers(&self, further: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
+        for (name, template) in self.toolkit.headers.iter().chain(further) {
+            let Ok(value) = self.expanded(template) else { continue };
+            let name: header::HeaderName = name.parse().map_err(|_| format!("{name} is not a header name"))?;
+            headers.insert(name, HeaderValue::from_str(&value).map_err(|error| error.to_string())?);
+        }
+        Ok(headers)
+    }
+
+    /// The request with the credential of an account.
+    pub(super) fn with_credential(&self, mut draft: UnsentRequest) -> Result<UnsentRequest, String> {
+        let toolkit = self.toolkit;
+        let variables = |name: &str| self.placeholders.get(name);
         let secrets = self.placeholders.secrets();
         if let (Scheme::Basic, Some(basic)) = (self.scheme, &toolkit.basic) {
             apply_basic(basic, &secrets, &mut draft.headers).map_err(error_text)?;
@@ -315,13 +354,13 @@ fn plain(method: Method, url: &str) -> Result<Request<Bytes>, String> {
 }
 
 /// An error with its cause.
-fn error_text(error: BuildError) -> String {
+pub(super) fn error_text(error: BuildError) -> String {
     format!("{:#}", anyhow::Error::new(error))
 }
 
 /// The contents of a signed assertion; there is no key to sign it.
 fn describe_assertion(assertion: &Assertion) -> String {
-    let entries = |entries: &std::collections::BTreeMap<String, String>| -> String {
+    let entries = |entries: &BTreeMap<String, String>| -> String {
         let text = |(name, value): (&String, &String)| format!(", {name} = {value}");
         entries.iter().map(text).collect()
     };

@@ -13,7 +13,7 @@ use switchboard_toolkit_tests::{BrowserResponse, Server, ToolkitTest};
 use switchboard_types::Timestamp;
 
 use super::api_client::{ApiClient, TempFolder};
-use super::source::{FILE_NAME, Source};
+use super::source::{FILE_NAME, Source, TOOLS_FILE_NAME};
 use crate::app::App;
 use crate::config::Layer;
 use crate::server::{self, Environment};
@@ -69,6 +69,10 @@ impl Service {
             std::fs::create_dir_all(own.join(slug)).context("cannot make a temporary folder")?;
             std::fs::copy(&file, own.join(slug).join(FILE_NAME))
                 .with_context(|| format!("cannot read {}", file.display()))?;
+            if let Some(tools) = source.tools_file() {
+                std::fs::copy(&tools, own.join(slug).join(TOOLS_FILE_NAME))
+                    .with_context(|| format!("cannot read {}", tools.display()))?;
+            }
             toolkits = vec![own];
         }
         let layer = Layer {

@@ -1,4 +1,4 @@
-//! `switchboard toolkit show`: describes a toolkit.
+//! `switchboard toolkit show`: describes a toolkit, or one of its tools.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -7,24 +7,33 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 use switchboard_catalog::{
-    Call, Effect, Expiry, Field, FieldFormat, Identity, OAuth1, OAuth2, Pkce, Refresh, RefreshToken, Scheme,
-    TokenScheme, Tool, Toolkit,
+    Call, Expiry, Field, FieldFormat, Identity, OAuth1, OAuth2, Pkce, Refresh, RefreshToken, Scheme, TokenScheme,
+    Toolkit,
 };
+use switchboard_tools::example_arguments;
 
-use super::requests;
+use super::requests::{self, PlannedRequest};
 use super::source::Source;
+use super::tool;
+use super::tool_request;
 use super::words::{duration, today};
 use crate::app::provider::redirect_uris;
 use crate::cli::output;
+use crate::cli::tool_arguments::ToolArguments;
 use crate::config;
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
     #[command(flatten)]
     source: Source,
-    /// Also print the HTTP requests of each scheme.
+    /// Also print the HTTP requests of each scheme; with `--tool`, those of the tool alone.
     #[arg(long)]
     requests: bool,
+    /// Show this tool.
+    #[arg(long, value_name = "SLUG")]
+    tool: Option<String>,
+    #[command(flatten)]
+    arguments: ToolArguments,
     /// Origin of the server, for the redirect URIs to register [default: the configuration file's]
     #[arg(long, env = "SWITCHBOARD_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
@@ -38,6 +47,9 @@ pub(super) struct ShowArgs {
 
 pub(super) fn run(args: &ShowArgs) -> Result<()> {
     let toolkit = args.source.load()?;
+    if let Some(slug) = &args.tool {
+        return run_tool(args, &toolkit, slug);
+    }
     let plans = || toolkit.schemes().into_iter().flat_map(|scheme| requests::of(&toolkit, scheme));
     if args.json {
         let shown = if args.requests {
@@ -48,6 +60,34 @@ pub(super) fn run(args: &ShowArgs) -> Result<()> {
         return output::line(serde_json::to_string_pretty(&shown)?);
     }
     output::print(text(&toolkit, args.requests, &public_url(args)?))
+}
+
+/// Shows a tool. The arguments of its requests are made up if there are none.
+fn run_tool(args: &ShowArgs, toolkit: &Toolkit, slug: &str) -> Result<()> {
+    let tool = tool::find(toolkit, slug)?;
+    let given = args.arguments.read()?;
+    let is_example = given.is_none();
+    let plans = if args.requests {
+        let arguments = given.unwrap_or_else(|| example_arguments(tool, false));
+        tool_request::of_tool(toolkit, tool, &arguments)?
+    } else {
+        Vec::new()
+    };
+    if args.json {
+        let mut shown = tool::json(toolkit, tool)?;
+        if args.requests {
+            shown["requests"] = serde_json::to_value(plans)?;
+        }
+        return output::line(serde_json::to_string_pretty(&shown)?);
+    }
+    let mut page = Page(if args.requests { String::new() } else { tool::text(tool) });
+    for planned in &plans {
+        page.planned(planned);
+    }
+    if args.requests && is_example {
+        let _ = writeln!(page.0, "\nThe arguments are examples; give others with --args.");
+    }
+    output::print(page.0)
 }
 
 /// The origin of redirect URIs; a placeholder if it is not configured.
@@ -76,15 +116,16 @@ fn text(toolkit: &Toolkit, with_requests: bool, public_url: &str) -> String {
         page.scheme(toolkit, scheme);
         page.redirect_uri(toolkit, scheme, public_url);
         if with_requests {
-            for planned in requests::of(toolkit, scheme) {
-                let _ = writeln!(page.0, "\n  ── {} ──", planned.name);
-                planned.http.lines().for_each(|line| page.indented(line));
-                planned.note.iter().for_each(|note| page.indented(&format!("({note})")));
+            for planned in &requests::of(toolkit, scheme) {
+                page.planned(planned);
             }
         }
     }
     page.account(toolkit);
-    page.list("Tools", toolkit.tools().iter().map(|tool| format!("{} ({}): {}", tool.slug, effect(tool), tool.title)));
+    page.list(
+        "Tools",
+        toolkit.tools().iter().map(|tool| format!("{} ({}): {}", tool.slug, tool::effect(tool), tool.title)),
+    );
     page.list(
         "Sunset",
         toolkit.sunset.iter().map(|sunset| {
@@ -95,16 +136,6 @@ fn text(toolkit: &Toolkit, with_requests: bool, public_url: &str) -> String {
     page.list("Unverified", toolkit.unverified.iter().cloned());
     page.list("Sources", toolkit.sources.iter().cloned());
     page.0
-}
-
-/// What a tool does to the provider's data, in a word.
-fn effect(tool: &Tool) -> &'static str {
-    match tool.effect {
-        Effect::Read => "read",
-        Effect::Create => "create",
-        Effect::Update => "update",
-        Effect::Destructive => "destructive",
-    }
 }
 
 #[derive(Default)]
@@ -123,6 +154,12 @@ impl Page {
 
     fn indented(&mut self, line: &str) {
         let _ = writeln!(self.0, "{}", format!("    {line}").trim_end());
+    }
+
+    fn planned(&mut self, planned: &PlannedRequest) {
+        let _ = writeln!(self.0, "\n  ── {} ──", planned.name);
+        planned.http.lines().for_each(|line| self.indented(line));
+        planned.note.iter().for_each(|note| self.indented(&format!("({note})")));
     }
 
     fn list(&mut self, title: &str, items: impl Iterator<Item = String>) {

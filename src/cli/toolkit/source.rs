@@ -10,6 +10,9 @@ use switchboard_catalog::{Catalog, PlainHttp, Scheme, Toolkit};
 /// Name of the file in a toolkit's folder.
 pub(super) const FILE_NAME: &str = "toolkit.toml";
 
+/// Name of the file with its tools.
+pub(super) const TOOLS_FILE_NAME: &str = "tools.toml";
+
 /// The toolkit of a command.
 #[derive(Debug, Args)]
 pub(super) struct Source {
@@ -47,6 +50,12 @@ impl Source {
         let is_path = self.toolkit.contains(std::path::MAIN_SEPARATOR)
             || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
         is_path.then(|| if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() })
+    }
+
+    /// The file with the tools of that file. Only a `toolkit.toml` has one.
+    pub(super) fn tools_file(&self) -> Option<PathBuf> {
+        let file = self.file().filter(|file| file.ends_with(FILE_NAME))?;
+        Some(file.with_file_name(TOOLS_FILE_NAME)).filter(|tools| tools.exists())
     }
 
     /// Folders with additional toolkits.

@@ -137,6 +137,13 @@ async fn entered_credentials(world: &mut World) {
             let shown = reply.expect(200)["data"].to_string();
             assert!(shown.contains("this text arrives") && shown.contains("REDACTED"), "{shown}");
         }
+        let path = format!("/tool_router/session/{session}/execute");
+        for is_dry_run in [true, false] {
+            let tool = format!("{toolkit}_WRITE");
+            let reply = world.api.post(&path, &json!({ "tool_slug": tool, "dry_run": is_dry_run })).await;
+            world.note(&format!("{tool}, dry run: {is_dry_run}"), &reply, &[]);
+            assert_eq!(reply.expect(200)["result_type"], "completed");
+        }
     }
     let seen = world.echo.credentials.lock().unwrap().len();
     assert_eq!(seen, 6, "three schemes, each once wrong and once right, reached the provider");

@@ -32,6 +32,7 @@ mod sdk;
 mod settings;
 mod stopped;
 mod terminate;
+mod tool_commands;
 mod toolkit_test;
 mod trial;
 mod vendor_documents;

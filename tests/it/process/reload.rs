@@ -79,3 +79,51 @@ async fn an_edited_file_is_loaded_without_a_restart_and_a_broken_one_is_not() {
     fs::remove_dir_all(second.parent().unwrap()).unwrap();
     wait_for("the end of the second toolkit", async || status().await == 404).await;
 }
+
+fn tools(title: &str) -> String {
+    format!(
+        "[[tools]]\nslug = \"WEATHER_GET_FORECAST\"\ntitle = \"{title}\"\ndescription = \"Returns the forecast.\"\n\
+         use_cases = [\"Will it rain?\", \"How warm is it?\"]\neffect = \"read\"\nmethod = \"GET\"\npath = \"/forecast\"\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edited_tools_are_loaded_without_a_restart_and_broken_ones_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let weather = folder.path().join("toolkits/weather");
+    fs::create_dir_all(&weather).unwrap();
+    fs::write(weather.join("toolkit.toml"), file("Weather")).unwrap();
+    let path = weather.join("tools.toml");
+    let log_path = folder.path().join("log");
+    let log_file = fs::File::create(&log_path).unwrap();
+    let toolkits = weather.parent().unwrap().to_str().unwrap();
+    let dev = Dev::start_on("127.0.0.1:0", &folder.path().join("data"), &["--toolkits", toolkits], log_file);
+    let tool = async || dev.api().get("/tools/WEATHER_GET_FORECAST").await;
+    let name = async || tool().await.expect(200)["name"].clone();
+    let dry_run = serde_json::json!({ "arguments": {}, "dry_run": true });
+    let url = async || {
+        let planned = dev.api().post("/tools/execute/WEATHER_GET_FORECAST", &dry_run).await.expect(200);
+        planned["data"]["request"]["url"].clone()
+    };
+    assert_eq!(tool().await.status, 404);
+
+    fs::write(&path, tools("Get the forecast")).unwrap();
+    wait_for("the first tool", async || tool().await.status == 200).await;
+    assert_eq!(url().await, "https://api.weather.example/forecast");
+
+    fs::write(&path, tools("Read the forecast").replace("/forecast", "/v2/forecast")).unwrap();
+    wait_for("the new title", async || name().await == "Read the forecast").await;
+    assert_eq!(url().await, "https://api.weather.example/v2/forecast");
+
+    fs::write(&path, tools("Broken forecast").replace("path", "paht")).unwrap();
+    wait_for("the refusal in the log", async || log(&log_path).contains("toolkit file rejected")).await;
+    let log = log(&log_path);
+    let line = log.lines().find(|line| line.contains("toolkit file rejected")).unwrap();
+    for part in ["weather/tools.toml", "unknown key `paht`"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert_eq!(name().await, "Read the forecast");
+
+    fs::remove_file(&path).unwrap();
+    wait_for("the end of the tool", async || tool().await.status == 404).await;
+}

@@ -21,7 +21,7 @@ use self::client::Client;
 use self::redact::Printer;
 use self::round::{Ended, Trial};
 use super::api_client::{ApiClient, TempFolder};
-use super::source::{FILE_NAME, Source, pick_scheme};
+use super::source::{FILE_NAME, Source, TOOLS_FILE_NAME, pick_scheme};
 use crate::api::Api;
 use crate::app::App;
 use crate::app::provider::redirect_uris;
@@ -150,6 +150,10 @@ async fn open(
         let file = std::path::absolute(&file)?;
         // A link, so that the server sees edits of the file.
         std::os::unix::fs::symlink(&file, place.join(FILE_NAME)).context("cannot link the file")?;
+        if let Some(tools) = args.source.tools_file() {
+            let tools = std::path::absolute(&tools)?;
+            std::os::unix::fs::symlink(&tools, place.join(TOOLS_FILE_NAME)).context("cannot link the tools")?;
+        }
         toolkits = vec![own];
     }
     let layer = Layer {

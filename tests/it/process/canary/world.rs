@@ -38,6 +38,18 @@ pub struct World {
     folder: TempDir,
 }
 
+/// A tool of the provider that repeats what it is sent.
+const TOOL: &str = r#"
+[[tools]]
+slug = "SLUG_WRITE"
+title = "Write"
+description = "Writes a thing."
+use_cases = ["Write the thing.", "Make a thing."]
+effect = "create"
+method = "POST"
+path = "/echo"
+"#;
+
 impl World {
     pub async fn start(log_format: &str, managed_secret: &str) -> Self {
         let (mock, echo) = (Provider::mock(&[]), Echo::start().await);
@@ -57,6 +69,10 @@ impl World {
         {
             std::fs::create_dir_all(folder.path().join("toolkits").join(slug)).unwrap();
             std::fs::write(folder.path().join("toolkits").join(slug).join("toolkit.toml"), text).unwrap();
+            if slug.starts_with("echo") {
+                let tools = TOOL.replace("SLUG", &slug.to_ascii_uppercase());
+                std::fs::write(folder.path().join("toolkits").join(slug).join("tools.toml"), tools).unwrap();
+            }
         }
         let settings = format!(
             "[managed.mockmanaged]\nclient_id = \"managed-client\"\nclient_secret = \"{managed_secret}\"\nprojects = [\"*\"]\n"
