@@ -2,6 +2,7 @@
 //!
 //! Every value is validated before anything starts; an error names the setting and the accepted values.
 
+mod files;
 mod invalid;
 mod keep;
 mod layer;
@@ -18,9 +19,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use switchboard_egress::AllowRule;
 use switchboard_vault::Secret;
-use url::{Host, Url};
+use url::Url;
 
 use crate::app::base::rate_limits::RateLimits;
+use crate::app::object_store::StoreSettings;
 use crate::app::{ManagedClient, Settings};
 use crate::client_address::TrustedProxies;
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub allow_egress: Vec<AllowRule>,
     /// PEM of additional certificate authorities.
     pub extra_ca_pem: Vec<Vec<u8>>,
+    /// Where the bytes of files are.
+    pub file_store: StoreSettings,
     /// Address for metrics; none disables them.
     pub metrics_listen: Option<SocketAddr>,
     /// Log filter.
@@ -105,8 +109,18 @@ impl Layer {
         };
         let trusted_proxies = TrustedProxies::parse(&this.trusted_proxies.unwrap_or_default())
             .map_err(|error| anyhow!("setting trusted_proxies: {error}"))?;
+        let given = files::GivenFileSettings {
+            public_url: this.files_public_url,
+            max_mib: this.files_max_mib,
+            per_project_mib: this.files_per_project_mib,
+            url_seconds: this.files_url_seconds,
+        };
+        let file_settings = files::check(given, &public_url)?;
+        let file_store = files::store(this.s3, this.files_dir, &data_dir)?;
+        let origins = [public_url.as_str(), file_settings.public_url.as_str()];
         let settings = Settings {
-            allowed_hosts: allowed_hosts(&public_url, listen, this.allowed_hosts.unwrap_or_default())?,
+            allowed_hosts: allowed_hosts(&origins, listen, this.allowed_hosts.unwrap_or_default())?,
+            files: file_settings,
             public_url,
             allow_http: text::plain_hosts(&this.allow_http.unwrap_or_default())?,
             link_ttl: Duration::from_secs(link_ttl),
@@ -130,6 +144,7 @@ impl Layer {
             toolkits: this.toolkits.unwrap_or_default(),
             allow_egress,
             extra_ca_pem,
+            file_store,
             metrics_listen,
             log: this.log.unwrap_or_default(),
             log_json,
@@ -140,26 +155,16 @@ impl Layer {
 
 /// An origin without a trailing slash. Loopback listeners have a default.
 fn check_public_url(given: Option<&str>, listen: SocketAddr) -> Result<String> {
-    let takes = "an origin such as https://connect.example.com (http:// on loopback only), without a path";
     let Some(given) = given.filter(|text| !text.is_empty()) else {
         if !listen.ip().is_loopback() {
-            bail!("setting public_url: is required when listen ({listen}) is not a loopback address; it takes {takes}");
+            bail!(
+                "setting public_url: is required when listen ({listen}) is not a loopback address; it takes {}",
+                text::ORIGIN
+            );
         }
         return Ok(format!("http://{listen}"));
     };
-    let url = Url::parse(given).map_err(|_| invalid("public_url", given, takes))?;
-    let is_loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    let is_origin = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    let is_fit = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
-    if !is_origin || !is_fit {
-        return Err(invalid("public_url", given, takes));
-    }
-    Ok(url.origin().ascii_serialization())
+    text::origin("public_url", given)
 }
 
 fn check_database(given: Option<&str>, data_dir: &Path) -> Result<PathBuf> {
@@ -174,7 +179,7 @@ fn check_database(given: Option<&str>, data_dir: &Path) -> Result<PathBuf> {
 }
 
 /// Lower-case names that are accepted in the Host header.
-fn allowed_hosts(public_url: &str, listen: SocketAddr, further: Vec<String>) -> Result<Vec<String>> {
+fn allowed_hosts(origins: &[&str], listen: SocketAddr, further: Vec<String>) -> Result<Vec<String>> {
     let mut hosts = Vec::with_capacity(further.len() + 5);
     for host in further {
         if Url::parse(&format!("http://{host}"))
@@ -185,9 +190,7 @@ fn allowed_hosts(public_url: &str, listen: SocketAddr, further: Vec<String>) -> 
         }
         hosts.push(host.to_ascii_lowercase());
     }
-    if let Some((_, authority)) = public_url.split_once("://") {
-        hosts.push(authority.to_owned());
-    }
+    hosts.extend(origins.iter().filter_map(|origin| Some(origin.split_once("://")?.1.to_owned())));
     hosts.push(listen.to_string());
     if listen.ip().is_loopback() {
         hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(ToOwned::to_owned));

@@ -43,6 +43,8 @@ pub enum Kind {
     UnreadAnswer,
     /// `log_…`: a call of a tool.
     ToolLog,
+    /// `file_…`; the key of a file starts with it.
+    File,
 }
 
 impl Kind {
@@ -64,6 +66,7 @@ impl Kind {
             Self::Revocation => "rvk_",
             Self::UnreadAnswer => "ua_",
             Self::ToolLog => "log_",
+            Self::File => "file_",
         }
     }
 

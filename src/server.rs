@@ -36,6 +36,7 @@ use crate::app::base::core::Core;
 use crate::app::base::rate_limits::Limits;
 use crate::app::base::threads::Threads;
 use crate::app::jobs::supervision::STOP_TIMEOUT;
+use crate::app::object_store::ObjectStore;
 use crate::app::provider::redirect_uris;
 use crate::app::{App, Parts, queue, reseal};
 use crate::client_address::TrustedProxies;
@@ -128,6 +129,7 @@ async fn open_by(
     if let Err(error) = app.redirect_uris.report_shared().await {
         bail!("cannot compare the redirect URIs of auth configs: {}", error.message());
     }
+    app.files.prepare()?;
     let spool = app.spool.folder().display().to_string();
     let saved = app.spool.replay().await.with_context(|| format!("cannot look into {spool}"))?;
     if saved > 0 {
@@ -185,17 +187,28 @@ fn assemble(config: Config, environment: Environment, store: Store, ring: KeyRin
         allow: config.allow_egress,
         allow_loopback,
         plain: config.settings.allow_http.origins().map(str::to_owned).collect(),
-        extra_ca_pem: config.extra_ca_pem,
+        extra_ca_pem: config.extra_ca_pem.clone(),
         redirect_all_to,
         ..EgressConfig::default()
     })
     .context("setting extra_ca_file")?
     .with_observer(watch);
+    // What callers name by a URL: no exception of the operator's is for them.
+    let file_egress = Egress::new(EgressConfig {
+        allow_loopback,
+        extra_ca_pem: config.extra_ca_pem.clone(),
+        redirect_all_to,
+        ..EgressConfig::default()
+    })
+    .context("setting extra_ca_file")?;
+    let objects = ObjectStore::open(config.file_store, &config.extra_ca_pem, &clock)?;
     let metrics = Arc::new(Metrics::default());
     let limits = Limits::new(config.settings.rate_limits, Arc::clone(&clock), Arc::clone(&metrics));
     Ok(Arc::new(App::new(Parts {
         ring,
         egress,
+        file_egress,
+        objects,
         answers: Budget::new(config.settings.proxy_memory),
         large_answers: Threads::start("large-answers", 1).context("cannot start a thread for large answers")?,
         limits,

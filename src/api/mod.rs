@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod auth_config;
+pub mod file;
 pub mod http;
 pub mod logs;
 pub mod openapi;
@@ -91,11 +92,13 @@ async fn guard_other(State(app): State<Arc<App>>, request: Request, next: Next) 
     edge::guard(&app, target, request, |request| next.run(request)).await
 }
 
-/// The session MCP endpoint, the `OpenAPI` document and its reference page are outside of the prefix.
+/// The session MCP endpoint, the signed URLs of files, the `OpenAPI` document and its reference page are outside of the
+/// prefix.
 fn outside_the_prefix() -> Router<Arc<App>> {
     let table: Vec<_> = table::all().collect();
     Router::new()
         .route("/tool_router/{session_id}/mcp", any(table::not_built))
+        .merge(file::router())
         .merge(openapi::router(table.clone()))
         .merge(pages::reference(table))
 }

@@ -10,9 +10,11 @@ pub mod connect;
 pub mod credential;
 pub mod execute;
 pub mod explain;
+pub mod file;
 pub mod jobs;
 pub mod link;
 pub mod model;
+pub mod object_store;
 pub mod project;
 pub mod project_deletion;
 pub mod provider;
@@ -44,9 +46,11 @@ use connect::Connector;
 use credential::Credentials;
 use execute::Executor;
 use explain::Explanations;
+use file::Files;
 use jobs::Sweeps;
 use jobs::supervision::Jobs;
 use link::Links;
+use object_store::ObjectStore;
 use project::Projects;
 use project::keys::Keys;
 use project_deletion::ProjectDeletion;
@@ -70,6 +74,10 @@ pub struct Parts {
     pub ring: KeyRing,
     /// The only way out.
     pub egress: Egress,
+    /// The same for URLs that callers give: to public addresses only.
+    pub file_egress: Egress,
+    /// The bytes of files.
+    pub objects: ObjectStore,
     /// Bytes of answers to proxied calls that are held at once.
     pub answers: Budget,
     /// The thread that reads large answers, one after the other.
@@ -126,6 +134,8 @@ pub struct App {
     pub call_log: Arc<CallLog>,
     /// Calls with the credential of an account.
     pub executor: Arc<Executor>,
+    /// Files: uploads, results of tools, and what sessions keep.
+    pub files: Arc<Files>,
     /// Lists and calls of tools.
     pub tools: Arc<Tools>,
     /// What happened to an account or a link, and what to do.
@@ -147,7 +157,8 @@ impl fmt::Debug for App {
 impl App {
     /// Makes each service once, from below to above: none can call one that is made after it.
     pub fn new(parts: Parts) -> Self {
-        let Parts { core, ring, egress, answers, large_answers, limits, spool_dir, audit_head } = parts;
+        let Parts { core, ring, egress, file_egress, objects, answers, large_answers, limits, spool_dir, audit_head } =
+            parts;
         let (core, limits) = (Arc::new(core), Arc::new(limits));
         let idempotency = Arc::new(Idempotency::new(Arc::clone(&core), ring.clone()));
         let audit_log = Arc::new(AuditLog::new(Arc::clone(&core), ring.clone(), audit_head));
@@ -192,6 +203,14 @@ impl App {
             Arc::clone(&projects),
             Arc::clone(&auth_configs),
         ));
+        let files = Arc::new(Files::new(
+            Arc::clone(&core),
+            Arc::clone(&sessions),
+            ring.clone(),
+            objects,
+            file_egress,
+            answers.clone(),
+        ));
         let links = Arc::new(Links::new(
             Arc::clone(&core),
             Arc::clone(&idempotency),
@@ -223,7 +242,8 @@ impl App {
             answers,
             large_answers,
         ));
-        let tools = Arc::new(Tools::new(Arc::clone(&core), Arc::clone(&executor), Arc::clone(&links)));
+        let tools =
+            Arc::new(Tools::new(Arc::clone(&core), Arc::clone(&executor), Arc::clone(&links), Arc::clone(&files)));
         let explanations = Arc::new(Explanations::new(
             Arc::clone(&core),
             Arc::clone(&credentials),
@@ -259,6 +279,7 @@ impl App {
             connector,
             call_log,
             executor,
+            files,
             tools,
             explanations,
             project_deletion,

@@ -83,6 +83,21 @@ pub(super) struct ServerArgs {
     audit_retention_days: Option<u32>,
     #[command(flatten)]
     keep: KeepLayer,
+    /// Origin of the URLs of files [default: the public URL].
+    #[arg(long, env = "SWITCHBOARD_FILES_PUBLIC_URL", value_name = "URL")]
+    files_public_url: Option<String>,
+    /// Folder with the bytes of files [default: files in the data folder].
+    #[arg(long, env = "SWITCHBOARD_FILES_DIR", value_name = "DIR")]
+    files_dir: Option<PathBuf>,
+    /// MiB of one file [default: 100].
+    #[arg(long, env = "SWITCHBOARD_FILES_MAX_MIB", value_parser = trimmed::<u32>, value_name = "MIB")]
+    files_max_mib: Option<u32>,
+    /// MiB of all files of a project, 0 for no limit [default: 10240].
+    #[arg(long, env = "SWITCHBOARD_FILES_PER_PROJECT_MIB", value_parser = trimmed::<u32>, value_name = "MIB")]
+    files_per_project_mib: Option<u32>,
+    /// How long the URL of a file is valid, in seconds [default: 3600].
+    #[arg(long, env = "SWITCHBOARD_FILES_URL_SECONDS", value_parser = trimmed::<u32>, value_name = "SECONDS")]
+    files_url_seconds: Option<u32>,
     /// MiB of provider responses in memory at once [default: 256].
     #[arg(long, env = "SWITCHBOARD_PROXY_MEMORY_MIB", value_parser = trimmed::<usize>, value_name = "MIB")]
     proxy_memory_mib: Option<usize>,
@@ -121,6 +136,11 @@ impl ServerArgs {
             unknown_query_parameters: self.unknown_query_parameters,
             audit_retention_days: self.audit_retention_days,
             keep: self.keep,
+            files_public_url: self.files_public_url,
+            files_dir: self.files_dir,
+            files_max_mib: self.files_max_mib,
+            files_per_project_mib: self.files_per_project_mib,
+            files_url_seconds: self.files_url_seconds,
             proxy_memory_mib: self.proxy_memory_mib,
             max_connections_per_address: self.max_connections_per_address,
             metrics_listen: self.metrics_listen,

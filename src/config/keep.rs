@@ -42,6 +42,9 @@ pub struct KeepLayer {
     /// Days that the log of calls is kept, 0 for unlimited [default: 30].
     #[arg(long = "keep-tool-calls-days", env = "SWITCHBOARD_KEEP_TOOL_CALLS_DAYS", value_name = "DAYS")]
     pub tool_calls_days: Option<u32>,
+    /// Days that uploads and results of tools are kept as files, 0 for unlimited [default: 30].
+    #[arg(long = "keep-files-days", env = "SWITCHBOARD_KEEP_FILES_DAYS", value_name = "DAYS")]
+    pub files_days: Option<u32>,
     /// Earlier policies that are kept of a session [default: 100].
     #[arg(long = "keep-session-versions", env = "SWITCHBOARD_KEEP_SESSION_VERSIONS", value_name = "N")]
     pub session_versions: Option<u32>,
@@ -67,6 +70,7 @@ impl KeepLayer {
             deleted_rows: days("deleted_rows_days", self.deleted_rows_days)?,
             revocation_receipts: days("revocation_receipts_days", self.revocation_receipts_days)?,
             tool_calls: days("tool_calls_days", self.tool_calls_days)?,
+            files: days("files_days", self.files_days)?,
             session_versions: i64::from(versions),
         })
     }

@@ -74,6 +74,18 @@ pub struct Layer {
     pub log: Option<String>,
     /// `text` or `json`.
     pub log_format: Option<String>,
+    /// Origin of the URLs of files.
+    pub files_public_url: Option<String>,
+    /// Folder with the bytes of files.
+    pub files_dir: Option<PathBuf>,
+    /// MiB of one file.
+    pub files_max_mib: Option<u32>,
+    /// MiB of all files of a project; 0 is unlimited.
+    pub files_per_project_mib: Option<u32>,
+    /// Seconds that the URL of a file is valid.
+    pub files_url_seconds: Option<u32>,
+    /// The bucket with the bytes of files; settings files only.
+    pub s3: Option<S3Layer>,
     /// Operator-managed clients; files only.
     pub managed: Option<BTreeMap<String, ManagedLayer>>,
 }
@@ -91,6 +103,28 @@ pub struct ManagedLayer {
     pub(super) hosts: Vec<String>,
     #[serde(default)]
     pub(super) one_redirect_uri: bool,
+}
+
+/// The `[s3]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3Layer {
+    pub(super) endpoint: String,
+    pub(super) region: String,
+    pub(super) bucket: String,
+    #[serde(default)]
+    pub(super) prefix: String,
+    pub(super) access_key_id: String,
+    pub(super) secret_access_key: Option<Secret>,
+    pub(super) secret_access_key_file: Option<PathBuf>,
+    #[serde(default = "yes")]
+    pub(super) path_style: bool,
+    #[serde(default)]
+    pub(super) allow_private_endpoint: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The defaults overlaid with a file: the given one, or `switchboard.toml` if it exists.

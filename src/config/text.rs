@@ -5,10 +5,15 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use switchboard_catalog::PlainHttp;
+use url::{Host, Url};
 
 use super::invalid::invalid;
 use super::layer::Layer;
 use crate::app::UnknownParameters;
+
+/// What a setting with an origin of this server takes.
+pub(super) const ORIGIN: &str =
+    "an origin such as https://connect.example.com (http:// on loopback only), without a path";
 
 impl Layer {
     /// Trims values and removes empty list entries: Compose files and charts write `10.0.0.0/8,
@@ -17,6 +22,7 @@ impl Layer {
         let texts = [
             &mut self.listen,
             &mut self.public_url,
+            &mut self.files_public_url,
             &mut self.database_url,
             &mut self.metrics_listen,
             &mut self.log,
@@ -33,7 +39,13 @@ impl Layer {
             list.iter_mut().for_each(trim);
             list.retain(|item| !item.is_empty());
         }
-        let paths = [&mut self.data_dir, &mut self.master_key_file, &mut self.audit_head_file, &mut self.extra_ca_file];
+        let paths = [
+            &mut self.files_dir,
+            &mut self.data_dir,
+            &mut self.master_key_file,
+            &mut self.audit_head_file,
+            &mut self.extra_ca_file,
+        ];
         for path in paths.into_iter().flatten() {
             trim_path(path);
         }
@@ -82,6 +94,23 @@ pub(super) fn unknown_parameters(given: &str) -> Result<UnknownParameters> {
 pub(super) fn plain_hosts(given: &[String]) -> Result<PlainHttp> {
     let takes = "hosts such as git.corp or 10.1.2.3:8080, without a scheme or a path";
     PlainHttp::parse(given).map_err(|host| invalid("allow_http", &host, takes))
+}
+
+/// An origin of this server, without a trailing slash.
+pub(super) fn origin(setting: &str, given: &str) -> Result<String> {
+    let url = Url::parse(given).map_err(|_| invalid(setting, given, ORIGIN))?;
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let is_origin = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let is_fit = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+    if !is_origin || !is_fit {
+        return Err(invalid(setting, given, ORIGIN));
+    }
+    Ok(url.origin().ascii_serialization())
 }
 
 #[cfg(test)]

@@ -233,6 +233,22 @@ codes! {
     /// A SHARED pin that the session's user may not use (number is ours).
     SharedNotAccessible = (4348, "ToolRouterV2_SharedConnectionNotAccessible", BadRequest, "User \"{user}\" may not use SHARED connection {id}", "Add the user to the account's access list, or pin another account.");
 
+    // --- files (numbers are ours) ---
+    /// Unknown, foreign, expired or deleted file.
+    FileNotFound = (2501, "File_NotFound", NotFound, "{reason}", "Upload the file again. Uploads and results of tools are kept for a while only.");
+    /// A URL of a file without a valid signature, or for another method.
+    FileUrlRefused = (2502, "File_UrlRefused", Forbidden, "The URL of the file {reason}", "Ask for a new URL, and use it unchanged with the method that it is for.");
+    /// A file over the limit.
+    FileTooLarge = (2503, "File_TooLarge", TooLarge, "The file is larger than {limit} bytes", "Send a smaller file; the operator can raise `files_max_mib`.");
+    /// The project's files are as large as they may be.
+    FileQuotaExceeded = (2504, "File_QuotaExceeded", Unprocessable, "The project's files would be larger than {limit} bytes", "Delete files of sessions, or wait until old uploads are deleted; the operator can raise `files_per_project_mib`.");
+    /// A file has other bytes already.
+    FileConflict = (2505, "File_Conflict", Conflict, "The file has other bytes already", "Ask for a new upload: a file is written once.");
+    /// The bytes have another digest than the announced one.
+    FileDigestMismatch = (2506, "File_DigestMismatch", BadRequest, "The bytes have another MD5 than the announced one", "Send the bytes whose MD5 was announced, or ask for a new upload.");
+    /// The file store does not work.
+    FileStoreUnavailable = (2507, "File_StoreUnavailable", Unavailable, "The file store cannot be used now", "Try again in a few seconds. The server's log says what is wrong.");
+
     // --- proxy ---
     /// The endpoint is not one of the toolkit's own hosts (number is ours).
     OriginMismatch = (1610, "OriginMismatch", BadRequest, "The endpoint is not allowed: {reason}", "Use a path, or a URL on one of the toolkit's own hosts.");

@@ -2,11 +2,13 @@
 //
 // Environment: SDK_DIR (where `npm ci` ran for node-current or node-stable), BASE_URL (origin of the server), KEY
 // (project API key), RECORDER (where the requests of a case are counted; optional), ORG_KEY and USER_KEY (keys of an
-// organisation and of a person; optional), LINE (a word of the SDK line). Arguments: words of which a case's name must
+// organisation and of a person; optional), PUBLIC_FILES (the server gives files at a public address), LINE (a word of the
+// SDK line). Arguments: words of which a case's name must
 // have one. The server needs the toolkits `sandbox` and tests/sdk/toolkits.
 // A line is {"name", "methods", "operations", "outcome", "note", "ms"}; outcome is works, 501, absent or failed.
 // Exits 1 when a case failed.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -20,7 +22,7 @@ process.env.TELEMETRY_DISABLED = process.env.COMPOSIO_DISABLE_TELEMETRY = 'true'
 const cache = (process.env.COMPOSIO_CACHE_DIR = mkdtempSync(join(tmpdir(), 'composio-cache-')));
 process.on('exit', () => rmSync(cache, { recursive: true, force: true }));
 
-const { KEY, ORG_KEY, USER_KEY, LINE = 'node' } = process.env;
+const { KEY, ORG_KEY, USER_KEY, LINE = 'node', PUBLIC_FILES } = process.env;
 const BASE = process.env.BASE_URL.replace(/\/$/, '');
 const installed = createRequire(resolve(process.env.SDK_DIR, 'package.json'));
 const core = await import(pathToFileURL(installed.resolve('@composio/core')));
@@ -370,12 +372,106 @@ test('session.execute without an account', 'session.execute', async () => {
   assert.match(needed.error, /\/link\/lt_/);
 });
 
-session501('session.experimental.files.list', it => it.experimental.files.list());
-session501('session.experimental.files.download', it => it.experimental.files.download('a.txt'));
-session501('session.experimental.files.delete', it => it.experimental.files.delete('a.txt'));
-session501('session.experimental.files.upload', it => {
+// ── Files ──────────────────────────────────────────────────────────────────────────────────────
+// The SDK sends and fetches the bytes of files at public addresses only. Where the server has none (PUBLIC_FILES is not
+// set), these cases see that refusal, and move the bytes themselves.
+
+async function put(url, content) {
+  const answer = await fetch(url, { method: 'PUT', body: content, headers: { 'content-type': 'text/plain' } });
+  assert.equal(answer.status, 200);
+}
+
+const fetched = async url => (await fetch(url)).text();
+
+// A session that keeps `out/a.txt`.
+async function sessionWithFile() {
+  const session = await newSession();
+  const body = { session_id: session.sessionId, mount_relative_path: 'out/a.txt', mimetype: 'text/plain' };
+  const made = await client.toolRouter.session.files.createUploadURL('files', body);
+  assert.equal(made.mount_relative_path, 'out/a.txt');
+  await put(made.upload_url, 'text');
+  return session;
+}
+
+const isBlocked = error => assert.match(words(error), /block|internal|private|upload/i);
+
+test('session.experimental.files.list', async () => {
+  assert.deepEqual((await (await newSession()).experimental.files.list()).items, []);
+  const page = await (await sessionWithFile()).experimental.files.list({ path: '/', limit: 10 });
+  assert.deepEqual(page.items.map(it => [it.mountRelativePath, it.size]), [['out/a.txt', 4]]);
+  assert.equal(page.nextCursor, undefined);
+});
+
+test('session.experimental.files.download', async () => {
+  const session = await sessionWithFile();
+  const file = await session.experimental.files.download('/out/a.txt');
+  assert.equal(file.filename, 'a.txt');
+  if (PUBLIC_FILES) {
+    assert.equal(await file.text(), 'text');
+  } else {
+    isBlocked(await fails(() => file.buffer()));
+    assert.equal(await fetched(file.downloadUrl), 'text');
+  }
+  hasStatus(await fails(() => session.experimental.files.download('none.txt')), 404);
+});
+
+test('session.experimental.files.delete', async () => {
+  const session = await sessionWithFile();
+  assert.equal((await session.experimental.files.delete('/out/a.txt')).mountRelativePath, 'out/a.txt');
+  assert.deepEqual((await session.experimental.files.list()).items, []);
+  hasStatus(await fails(() => session.experimental.files.delete('../a.txt')), 400);
+});
+
+test('session.experimental.files.upload', async () => {
+  const session = await newSession();
   writeFileSync(join(cache, 'a.txt'), 'text');
-  return it.experimental.files.upload(join(cache, 'a.txt'));
+  const upload = () => session.experimental.files.upload(join(cache, 'a.txt'), { remotePath: 'out/b.txt' });
+  if (!PUBLIC_FILES) return isBlocked(await fails(upload));
+  const file = await upload();
+  assert.equal(file.mountRelativePath, 'out/b.txt');
+  assert.equal(await file.text(), 'text');
+});
+
+test('files.upload', async () => {
+  const given = { file: new File(['text'], 'a.txt'), toolSlug: 'SANDBOX_LIST_NOTES', toolkitSlug: 'sandbox' };
+  if (!PUBLIC_FILES) return isBlocked(await fails(() => composio.files.upload(given)));
+  assert.match((await composio.files.upload(given)).s3key, /^file_/);
+});
+
+test('client.files.createPresignedURL', async () => {
+  const md5 = createHash('md5').update('text').digest('hex');
+  const body = { toolkit_slug: 'sandbox', tool_slug: 'SANDBOX_LIST_NOTES', filename: 'a.txt', mimetype: 'text/plain', md5 };
+  const made = await client.files.createPresignedURL(body);
+  assert.ok(made.key.startsWith(made.id) && made.type === 'new', JSON.stringify(made));
+  await put(made.new_presigned_url, 'text');
+});
+
+test('client.files.list', async () => {
+  const page = await client.files.list({ toolkit_slug: 'sandbox', limit: 1 });
+  assert.equal(page.current_page, 1);
+});
+
+test('client.toolRouter.session.files.createUploadURL', async () => {
+  await sessionWithFile();
+});
+
+test('client.toolRouter.session.files.createDownloadURL', async () => {
+  const session_id = (await sessionWithFile()).sessionId;
+  const body = { session_id, mount_relative_path: 'out/a.txt' };
+  const answer = await client.toolRouter.session.files.createDownloadURL('files', body);
+  assert.equal(await fetched(answer.download_url), 'text');
+});
+
+test('client.toolRouter.session.files.list', async () => {
+  const session_id = (await sessionWithFile()).sessionId;
+  const page = await client.toolRouter.session.files.list('files', { session_id, mount_relative_prefix: 'out/', limit: 1 });
+  assert.deepEqual(page.items.map(it => it.mount_relative_path), ['out/a.txt']);
+});
+
+test('client.toolRouter.session.files.delete', async () => {
+  const session_id = (await sessionWithFile()).sessionId;
+  const deleted = await client.toolRouter.session.files.delete('files', { session_id, mount_relative_path: 'out' });
+  assert.equal(deleted.sandbox_mount_prefix, '/mnt/files');
 });
 
 // ── Connected accounts ──────────────────────────────────────────────────────────────────────────
@@ -1106,7 +1202,6 @@ later('mcp.create', () => composio.mcp.create('a server', { toolkits: ['sandbox'
 later('mcp.list', () => composio.mcp.list({}));
 later('mcp.update', () => composio.mcp.update('mcp_1', { name: 'a server' }));
 later('mcp.generate', () => composio.mcp.generate('somebody', 'mcp_1', {}));
-later('files.upload', () => composio.files.upload({ file: new File(['text'], 'a.txt'), toolSlug: 'SANDBOX_LIST_NOTES', toolkitSlug: 'sandbox' }));
 later('experimental.customToolkits.sync', () => composio.experimental.customToolkits.sync('CUSTOM_ONE', { connectedAccountId: 'ca_1' }));
 later('experimental.usage.summary', () => composio.experimental.usage.summary({}));
 later('experimental.usage.breakdown', () => composio.experimental.usage.breakdown('toolkit', {}));

@@ -1,17 +1,21 @@
 """Every method of composio's Python SDK, unmodified, against a server; one JSON line per case.
 
 Environment: BASE_URL (origin of the server), KEY (project API key), RECORDER (where the requests of a case are counted;
-optional), ORG_KEY and USER_KEY (keys of an organisation and of a person; optional), LINE (a word of the SDK line).
+optional), ORG_KEY and USER_KEY (keys of an organisation and of a person; optional), PUBLIC_FILES (the server gives files
+at a public address), LINE (a word of the SDK line).
 Arguments: words of which a case's name must have one. The server needs the toolkits `sandbox` and tests/sdk/toolkits.
 A line is {"name", "methods", "operations", "outcome", "note", "ms"}; outcome is works, 501, absent or failed.
 Exits 1 when a case failed."""
 
 import atexit
+import hashlib
 import itertools
 import os
 import shutil
+import ssl
 import sys
 import tempfile
+import urllib.request
 import warnings
 
 # Read when the SDK is imported: nothing may be sent or cached outside of this run.
@@ -28,6 +32,12 @@ from suite import Absent, Seen, case, fails, methods_of, not_built, run, status 
 
 BASE, KEY = os.environ["BASE_URL"].rstrip("/"), os.environ["KEY"]
 LINE = os.environ.get("LINE", "python")
+PUBLIC_FILES = bool(os.environ.get("PUBLIC_FILES"))
+# No proxy of the environment, and the certificates that the SDK trusts.
+OPENER = urllib.request.build_opener(
+    urllib.request.ProxyHandler({}),
+    urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=os.environ.get("REQUESTS_CA_BUNDLE"))),
+)
 NUMBERS = itertools.count(1)
 plain = Composio(api_key=KEY, base_url=BASE, allow_tracking=False)
 composio = Seen(plain, "")
@@ -455,27 +465,120 @@ def _():
     return not_built(new_session().execute_meta, "COMPOSIO_MANAGE_CONNECTIONS", arguments={"toolkits": ["sandbox"]})
 
 
+# ── Files ───────────────────────────────────────────────────────────────────────────────────────
+# The SDK sends and fetches the bytes of files at public addresses only. Where the server has none (PUBLIC_FILES is not
+# set), these cases see that refusal, and move the bytes themselves.
+
+
+def put(url, content):
+    request = urllib.request.Request(url, data=content, method="PUT", headers={"content-type": "text/plain"})
+    with OPENER.open(request, timeout=10) as answer:
+        assert answer.status == 200, answer.status
+
+
+def fetched(url):
+    with OPENER.open(url, timeout=10) as answer:
+        return answer.read()
+
+
+def is_refused(error):
+    assert "non-public address" in str(error), f"{type(error).__name__}: {error}"
+
+
+def session_with_file():
+    """A session that keeps `out/a.txt`."""
+    session = new_session()
+    made = client.tool_router.session.files.create_upload_url(
+        "files", session_id=session.session_id, mount_relative_path="out/a.txt", mimetype="text/plain"
+    )
+    assert made.mount_relative_path == "out/a.txt" and made.sandbox_mount_prefix == "/mnt/files", made
+    put(made.upload_url, b"text")
+    return session
+
+
 @case("session.experimental.files.list")
 def _():
-    return not_built(new_session().experimental.files.list)
+    assert new_session().experimental.files.list().items == []
+    page = session_with_file().experimental.files.list(path="/", limit=10)
+    assert [(it.mount_relative_path, it.size) for it in page.items] == [("out/a.txt", 4)], page
+    assert not page.next_cursor, page
 
 
 @case("session.experimental.files.download")
 def _():
-    return not_built(new_session().experimental.files.download, "a.txt")
+    session = session_with_file()
+    file = session.experimental.files.download("/out/a.txt")
+    assert file.filename == "a.txt" and file.expires_at.endswith("Z")
+    if PUBLIC_FILES:
+        assert file.text() == "text"
+    else:
+        is_refused(fails(file.buffer))
+        assert fetched(file.download_url) == b"text"
+    not_found(fails(session.experimental.files.download, "none.txt"))
 
 
 @case("session.experimental.files.delete")
 def _():
-    return not_built(new_session().experimental.files.delete, "a.txt")
+    session = session_with_file()
+    assert session.experimental.files.delete("/out/a.txt").mount_relative_path == "out/a.txt"
+    assert session.experimental.files.list().items == []
+    assert status(fails(session.experimental.files.delete, "../a.txt")) == 400
 
 
 @case("session.experimental.files.upload")
 def _():
+    session = new_session()
     with tempfile.NamedTemporaryFile(suffix=".txt") as file:
         file.write(b"text")
         file.flush()
-        return not_built(new_session().experimental.files.upload, file.name)
+        if not PUBLIC_FILES:
+            return is_refused(fails(session.experimental.files.upload, file.name))
+        remote = session.experimental.files.upload(file.name, remote_path="out/b.txt", mimetype="text/plain")
+        assert (remote.mount_relative_path, remote.buffer()) == ("out/b.txt", b"text")
+
+
+@case("client.files.create_presigned_url")
+def _():
+    digest = hashlib.md5(b"text").hexdigest()
+    made = client.files.create_presigned_url(
+        toolkit_slug="sandbox", tool_slug="SANDBOX_LIST_NOTES", filename="a.txt", mimetype="text/plain", md5=digest
+    )
+    assert made.key.startswith(made.id) and made.type == "new" and made.metadata.storage_backend == "s3", made
+    put(made.new_presigned_url, b"text")
+
+
+@case("client.files.list")
+def _():
+    page = client.files.list(toolkit_slug="sandbox", limit=1)
+    assert page.total_items >= 0 and page.current_page == 1, page
+
+
+@case("client.tool_router.session.files.create_upload_url")
+def _():
+    session_with_file()
+
+
+@case("client.tool_router.session.files.create_download_url")
+def _():
+    made = session_with_file().session_id
+    answer = client.tool_router.session.files.create_download_url(
+        "files", session_id=made, mount_relative_path="out/a.txt"
+    )
+    assert fetched(answer.download_url) == b"text"
+
+
+@case("client.tool_router.session.files.list")
+def _():
+    made = session_with_file().session_id
+    page = client.tool_router.session.files.list("files", session_id=made, mount_relative_prefix="out/", limit=1)
+    assert [it.mount_relative_path for it in page.items] == ["out/a.txt"], page
+
+
+@case("client.tool_router.session.files.delete")
+def _():
+    made = session_with_file().session_id
+    answer = client.tool_router.session.files.delete("files", session_id=made, mount_relative_path="out")
+    assert answer.sandbox_mount_prefix == "/mnt/files", answer
 
 
 # ── Connected accounts ──────────────────────────────────────────────────────────────────────────

@@ -26,6 +26,7 @@ pub mod attempts;
 pub mod audit;
 pub mod audit_segments;
 pub mod auth_configs;
+pub mod files;
 pub mod grants;
 pub mod idempotency;
 pub mod jobs;

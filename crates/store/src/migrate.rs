@@ -77,6 +77,7 @@ const SQLITE: &[Migration] = &[
         sql: include_str!("../../../migrations/sqlite/0016_fewer_indexes.sql"),
     },
     Migration { number: 17, name: "tool_calls", sql: include_str!("../../../migrations/sqlite/0017_tool_calls.sql") },
+    Migration { number: 18, name: "files", sql: include_str!("../../../migrations/sqlite/0018_files.sql") },
 ];
 
 /// Why the schema could not be brought up to date.

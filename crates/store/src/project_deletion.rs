@@ -141,6 +141,7 @@ pub fn mark_empty(project: &ProjectId, now: Timestamp) -> Unit {
            AND NOT EXISTS (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND deleted_at IS NULL)
            AND NOT EXISTS (SELECT 1 FROM auth_configs WHERE project_id = $1 AND deleted_at IS NULL)
            AND NOT EXISTS (SELECT 1 FROM sessions WHERE project_id = $1 AND deleted_at IS NULL)
+           AND NOT EXISTS (SELECT 1 FROM files WHERE project_id = $1 AND state <> 'deleted')
          /* guarded by: exclusive lock projects */",
         vec![project.into(), now.into()],
     );

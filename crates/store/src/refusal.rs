@@ -66,6 +66,12 @@ refusals! {
     ExchangeBusy = "exchange_busy",
     /// Another holder has a newer lease of the account.
     FenceLost = "fence_lost",
+    /// The file exists.
+    FileExists = "file_exists",
+    /// The file does not wait for its bytes, or for those of another request.
+    FileNotPending = "file_not_pending",
+    /// The project's files would be larger than they may be.
+    FileQuotaExceeded = "file_quota_exceeded",
     /// The idempotency key was used by an earlier request.
     IdempotencyKeyUsed = "idempotency_key_used",
     /// The job exists.

@@ -69,11 +69,14 @@ pub fn auth_configs(before: Timestamp) -> Unit {
     unit([delete!("auth_configs", "id", of "auth_configs" by "deleted_at")], before, BATCH)
 }
 
-/// Deletes [`SESSIONS`] sessions that were deleted before a time, with their history. The last statement
-/// deletes the sessions.
+/// Deletes [`SESSIONS`] sessions that were deleted before a time, with their history. Files that were stored while
+/// the session was being deleted are left to their own job. The last statement deletes the sessions.
 pub fn sessions(before: Timestamp) -> Unit {
     unit(
         [
+            "UPDATE files SET state = 'deleted', expires_at = 0 WHERE state = 'stored' AND session_id IS NOT NULL
+             AND session_id IN (SELECT id FROM sessions WHERE deleted_at < $1 ORDER BY deleted_at, id LIMIT $2)
+             /* guarded by: final */",
             delete!("session_versions", "session_id", of "sessions" by "deleted_at"),
             delete!("sessions", "id", of "sessions" by "deleted_at"),
         ],

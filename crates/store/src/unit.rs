@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use switchboard_types::{
-    AccountId, AccountParams, AuthConfigId, CompactString, CredentialVersion, Fence, LinkId, ProjectId, Reason, Scheme,
-    SessionId, Timestamp,
+    AccountId, AccountParams, AuthConfigId, CompactString, CredentialVersion, Fence, FileId, LinkId, ProjectId, Reason,
+    Scheme, SessionId, Timestamp,
 };
 
 use crate::Refusal;
@@ -93,7 +93,7 @@ macro_rules! id_values {
     )*};
 }
 
-id_values!(AccountId, AuthConfigId, LinkId, ProjectId, SessionId);
+id_values!(AccountId, AuthConfigId, FileId, LinkId, ProjectId, SessionId);
 
 impl From<Fence> for Value {
     fn from(fence: Fence) -> Self {

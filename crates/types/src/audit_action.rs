@@ -52,6 +52,10 @@ words! {
         AccountRevokeUpstream "connected_account.revoke_upstream";
         /// An account was changed.
         AccountUpdate "connected_account.update";
+        /// A file was announced; its bytes may follow.
+        FileCreate "file.create";
+        /// Files of a session were deleted.
+        FileDelete "file.delete";
         /// The browser came back from the provider.
         LinkCallback "link.callback";
         /// The user was asked to choose one of several places, or chose.

@@ -109,6 +109,8 @@ ids! {
     SessionId;
     /// `lt_…`: the part of a link's token that is before its secret, and public.
     LinkId;
+    /// `file_…`: a stored file.
+    FileId;
 }
 
 macro_rules! numbers {

@@ -16,7 +16,7 @@ pub use compact_str::{CompactString, format_compact};
 pub use account_params::{AccountIdentity, AccountParams, missing_scopes};
 pub use audit_action::{AuditAction, AuditOutcome, AuditResult};
 pub use call_state::{CallEffect, CallState};
-pub use ids::{AccountId, AuthConfigId, CredentialVersion, Fence, LinkId, ProjectId, SessionId};
+pub use ids::{AccountId, AuthConfigId, CredentialVersion, Fence, FileId, LinkId, ProjectId, SessionId};
 pub use link_outcome::LinkOutcome;
 pub use reason::{Reason, ReasonCode};
 pub use scheme::{Scheme, UnknownScheme};

@@ -117,7 +117,7 @@ async fn read_frames(mut body: Body, max: usize) -> Result<Bytes> {
 
 /// Drains the body for a moment: closing a connection while the client still sends resets it, and the
 /// client never reads the response.
-async fn discard(body: &mut Body, max: usize) {
+pub(in crate::api) async fn discard(body: &mut Body, max: usize) {
     let mut left = max;
     let draining = async {
         while let Some(Ok(frame)) = body.frame().await {

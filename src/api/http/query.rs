@@ -28,6 +28,11 @@ impl Query {
         Some(found.1.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// The query without a key.
+    pub fn without(&self, key: &str) -> Self {
+        Self(self.0.iter().filter(|(name, _)| name != key).cloned().collect())
+    }
+
     /// All values of a key whose values contain neither commas nor blanks, such as slugs and our own
     /// ids: split at commas, in any of the accepted forms.
     pub fn list(&self, key: &str) -> Vec<String> {

@@ -3,8 +3,6 @@
 use super::{Keys, Operation, Permission};
 use crate::app::project::permissions::{Access, Preset};
 
-const TOOLS: Permission = Permission::AnyOf(&[(Preset::Tools, Access::Read)]);
-const RUN: Permission = Permission::AnyOf(&[(Preset::ToolExecution, Access::Write)]);
 const TRIGGERS_READ: Permission = Permission::AnyOf(&[(Preset::Triggers, Access::Read)]);
 const TRIGGERS_WRITE: Permission = Permission::AnyOf(&[(Preset::Triggers, Access::Write)]);
 const WEBHOOKS_READ: Permission = Permission::AnyOf(&[(Preset::Webhooks, Access::Read)]);
@@ -59,8 +57,6 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::later("DELETE", "/mcp/{id}", Keys::Project, MCP_WRITE, MCP),
     Operation::later("GET", "/mcp/{id}", Keys::Project, MCP_READ, MCP),
     Operation::later("PATCH", "/mcp/{id}", Keys::Project, MCP_WRITE, MCP),
-    Operation::later("GET", "/files/list", Keys::Project, TOOLS, "files"),
-    Operation::later("POST", "/files/upload/request", Keys::Project, RUN, "files"),
     Operation::later("GET", "/session_configs", Keys::Project, SESSIONS, "stored policies"),
     Operation::later("GET", "/session_configs/{session_config_id}", Keys::Project, SESSIONS, "stored policies"),
     Operation::later("POST", "/custom/toolkits/sync", Keys::ProjectOrUser, TOOLKITS, OWN),

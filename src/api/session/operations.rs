@@ -104,8 +104,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                     "One HTTP request to one of the toolkit's own hosts, with the credential of the account that the \
                      session uses. The response is 200 for any status of the provider; `status` has the provider's. The \
                      call is sent once and never retried by the server. With an `Idempotency-Key`, a repeated request \
-                     gets the response of the first one. `custom_connection_data` and `binary_body.url` \
-                     are not built yet and return 501.",
+                     gets the response of the first one. Binary answers of more than 1 MiB are stored as files. \
+                     `custom_connection_data` is not built yet and returns 501.",
                 )
                 .body::<proxy::Call>()
                 .response::<proxy_response::ProxyResponse>()
@@ -206,33 +206,5 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         EXECUTE,
         "meta tools",
-    ),
-    Operation::later(
-        "GET",
-        "/tool_router/session/{session_id}/mounts/{mount_id}/items",
-        Keys::ProjectOrUser,
-        READ,
-        "files",
-    ),
-    Operation::later(
-        "POST",
-        "/tool_router/session/{session_id}/mounts/{mount_id}/upload_url",
-        Keys::ProjectOrUser,
-        WRITE,
-        "files",
-    ),
-    Operation::later(
-        "POST",
-        "/tool_router/session/{session_id}/mounts/{mount_id}/download_url",
-        Keys::ProjectOrUser,
-        READ,
-        "files",
-    ),
-    Operation::later(
-        "POST",
-        "/tool_router/session/{session_id}/mounts/{mount_id}/delete",
-        Keys::ProjectOrUser,
-        WRITE,
-        "files",
     ),
 ];

@@ -26,6 +26,8 @@ use crate::app::base::idempotency::IdempotencyKey;
 use crate::app::call_log::outcome_unknown;
 use crate::app::execute::context::CallContext;
 use crate::app::execute::proxy::{ProxyBody, ProxyRequest};
+use crate::app::execute::proxy_files::BodyFile;
+use crate::app::file::source::NamedFile;
 use crate::app::session::Session;
 use crate::error::{Code, Error, Result};
 
@@ -76,13 +78,12 @@ enum WireMethod {
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "ProxyBinaryBody")]
 struct BinaryBody {
-    // Not built yet, so it is not documented.
-    #[schemars(skip)]
+    /// Where the bytes are: the key of an upload, a URL at a public address, or a path of the session's mount.
     url: Option<String>,
     /// The bytes.
     #[schemars(extend("contentEncoding" = "base64"))]
     base64: Option<String>,
-    /// Default `application/octet-stream`.
+    /// Default: the type of the file at `url`, or `application/octet-stream`.
     content_type: Option<String>,
 }
 
@@ -133,7 +134,7 @@ async fn call(
     caller: Caller,
     key: Option<IdempotencyKey>,
     session: Arc<Session>,
-    request: ProxyRequest,
+    (request, file): (ProxyRequest, Option<BodyFile>),
 ) -> std::result::Result<Response, ApiError> {
     let logged = match logged::start(&app, caller.actor(), key).await? {
         Start::Call(logged) => logged,
@@ -144,7 +145,7 @@ async fn call(
         let app = Arc::clone(&app);
         let context = CallContext::of_proxy(Arc::clone(&logged));
         async move {
-            let answer = app.executor.proxy_execute(&session, &request, &context).await?;
+            let answer = app.executor.proxy_execute_with_files(&app.files, &session, request, file, &context).await?;
             let response = proxy_response::response(answer).await;
             if !context.call.has_key() {
                 return Ok(response);
@@ -216,7 +217,7 @@ fn raw_body(bytes: &[u8]) -> Result<Option<&RawValue>> {
 }
 
 impl Call {
-    fn into_request(self, raw: Option<&RawValue>) -> Result<ProxyRequest> {
+    fn into_request(self, raw: Option<&RawValue>) -> Result<(ProxyRequest, Option<BodyFile>)> {
         if self.custom_connection_data.is_some_and(|data| !data.is_null()) {
             return Err(Error::new(Code::NotImplemented, "custom_connection_data is not built yet")
                 .fix("Connect an account and leave custom_connection_data out."));
@@ -227,15 +228,15 @@ impl Call {
             .into_iter()
             .partition(|parameter| parameter.kind == ParameterKind::Header);
         let content_type = headers.iter().rev().find(|header| header.name.eq_ignore_ascii_case("content-type"));
-        let body = match (raw, self.binary_body) {
+        let (body, file) = match (raw, self.binary_body) {
             (Some(_), Some(_)) => return Err(Error::field("body", "give either body or binary_body, not both")),
-            (Some(json), None) => Some(json_body(json, content_type.map(|header| header.value.as_str()))?),
-            (None, Some(binary)) => Some(binary.into_body()?),
-            (None, None) => None,
+            (Some(json), None) => (Some(json_body(json, content_type.map(|header| header.value.as_str()))?), None),
+            (None, Some(binary)) => binary.into_body()?,
+            (None, None) => (None, None),
         };
         let pairs =
             |list: Vec<Parameter>| list.into_iter().map(|parameter| (parameter.name, parameter.value)).collect();
-        Ok(ProxyRequest {
+        let request = ProxyRequest {
             toolkit: self.toolkit_slug,
             endpoint: self.endpoint,
             method: self.method.into(),
@@ -244,7 +245,8 @@ impl Call {
             token: self.token,
             headers: pairs(headers),
             query: pairs(query),
-        })
+        };
+        Ok((request, file))
     }
 }
 
@@ -258,15 +260,23 @@ fn json_body(json: &RawValue, content_type: Option<&str>) -> Result<ProxyBody> {
 }
 
 impl BinaryBody {
-    fn into_body(self) -> Result<ProxyBody> {
-        if self.url.is_some() {
-            return Err(Error::new(Code::NotImplemented, "binary_body.url is not built yet")
-                .fix("Send the bytes themselves in binary_body.base64."));
+    /// The bytes, or the file that they are in.
+    fn into_body(self) -> Result<(Option<ProxyBody>, Option<BodyFile>)> {
+        let Self { url, base64, content_type } = self;
+        match (url, base64) {
+            (Some(_), Some(_)) => Err(Error::field("binary_body", "give either url or base64, not both")),
+            (None, None) => Err(Error::field("binary_body", "give url or base64")),
+            (Some(url), None) => {
+                let named = NamedFile::parse(&Value::String(url));
+                let named = named.map_err(|problem| Error::field("binary_body.url", problem))?;
+                Ok((None, Some(BodyFile { named, content_type })))
+            }
+            (None, Some(text)) => {
+                let bytes = BASE64.decode(text).map_err(|error| Error::field("binary_body.base64", error))?;
+                let content_type = content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
+                Ok((Some(ProxyBody { bytes: bytes.into(), content_type }), None))
+            }
         }
-        let text = self.base64.ok_or_else(|| Error::field("binary_body", "give base64"))?;
-        let bytes = BASE64.decode(text).map_err(|error| Error::field("binary_body.base64", error))?;
-        let content_type = self.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
-        Ok(ProxyBody { bytes: bytes.into(), content_type })
     }
 }
 

@@ -17,10 +17,12 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::http::body::raw;
-use crate::app::execute::answer::{Answer, AnswerData};
+use crate::app::execute::answer::AnswerData;
+use crate::app::execute::proxy_files::ProxyAnswer;
+use crate::time::iso;
 
 /// Bytes of the provider's body per chunk; a multiple of three, so that base64 chunks join.
 const CHUNK_SIZE: usize = 48 * 1_024;
@@ -51,16 +53,19 @@ pub struct ProxyResponse {
     binary_data: Option<BinaryData>,
 }
 
-/// Bytes as a data URL.
+/// Bytes as a data URL, or more than 1 MiB of them as a file.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ProxyBinaryData")]
 pub struct BinaryData {
-    /// `data:<type>;base64,…`.
+    /// `data:<type>;base64,…`, or where the file can be fetched.
     url: String,
     /// As the provider named it.
     content_type: String,
     /// Bytes.
     size: usize,
+    /// When the URL of a file ends; ISO 8601. Absent for a data URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
 }
 
 /// A part of the JSON text.
@@ -74,7 +79,7 @@ enum Part {
 }
 
 /// 200 with the provider's response.
-pub async fn response(answer: Answer) -> Response {
+pub async fn response(answer: ProxyAnswer) -> Response {
     let parts = parts(answer);
     let mut length = 0;
     for part in &parts {
@@ -93,19 +98,28 @@ pub async fn response(answer: Answer) -> Response {
     raw(StatusCode::OK, body)
 }
 
-fn parts(answer: Answer) -> VecDeque<Part> {
+fn parts(ProxyAnswer { answer, stored }: ProxyAnswer) -> VecDeque<Part> {
     let headers = format!("\"headers\":{}", headers_json(answer.headers));
     let head = format!("{{\"result_type\":\"completed\",\"status\":{},", answer.status.as_u16());
     let raw = |text: String| Part::Raw(text.into());
-    match answer.data {
-        AnswerData::Empty => [raw(format!("{head}{headers}}}"))].into(),
-        AnswerData::Json(json) => {
+    match (answer.data, stored) {
+        (AnswerData::Empty, _) => [raw(format!("{head}{headers}}}"))].into(),
+        (AnswerData::Json(json), _) => {
             [raw(format!("{head}\"data\":")), Part::Raw(json), raw(format!(",{headers}}}"))].into()
         }
-        AnswerData::Text(text) => {
+        (AnswerData::Text(text), _) => {
             [raw(format!("{head}\"data\":\"")), Part::Text(text), raw(format!("\",{headers}}}"))].into()
         }
-        AnswerData::Binary { bytes, content_type } => {
+        (AnswerData::Binary { bytes, content_type }, Some(stored)) => {
+            let file = json!({
+                "content_type": content_type,
+                "expires_at": iso(stored.expires_at),
+                "size": bytes.len(),
+                "url": stored.url,
+            });
+            [raw(format!("{head}{headers},\"binary_data\":{file}}}"))].into()
+        }
+        (AnswerData::Binary { bytes, content_type }, None) => {
             let size = bytes.len();
             let url = Value::from(format!("data:{content_type};base64,")).to_string();
             // Without the closing quotation mark.
@@ -284,16 +298,20 @@ crate::redacted_debug!(ProxyResponse, BinaryData);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::execute::answer::Answer;
     use axum::http::StatusCode;
     use http_body_util::BodyExt;
     use proptest::prelude::*;
-    use serde_json::json;
+
+    fn whole(answer: Answer) -> ProxyAnswer {
+        ProxyAnswer { answer, stored: None }
+    }
 
     fn rendered(data: AnswerData) -> Value {
         let headers =
             vec![(HeaderName::from_static("x-b"), "1".to_owned()), (HeaderName::from_static("x-a"), "\"".to_owned())];
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let response = runtime.block_on(response(Answer { status: StatusCode::MULTI_STATUS, headers, data }));
+        let response = runtime.block_on(response(whole(Answer { status: StatusCode::MULTI_STATUS, headers, data })));
         let body = response.into_body();
         let announced = http_body::Body::size_hint(&body).exact();
         let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
@@ -340,7 +358,8 @@ mod tests {
         for text in ["{\"a\":1.10}", "null", &large] {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let data = AnswerData::Json(text.to_owned().into());
-            let response = runtime.block_on(response(Answer { status: StatusCode::OK, headers: Vec::new(), data }));
+            let response =
+                runtime.block_on(response(whole(Answer { status: StatusCode::OK, headers: Vec::new(), data })));
             let bytes = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();
             let expected = format!("{{\"result_type\":\"completed\",\"status\":200,\"data\":{text},\"headers\":{{}}}}");
             assert_eq!(std::str::from_utf8(&bytes).unwrap(), expected);

@@ -43,6 +43,23 @@ pub struct Settings {
     pub trusted_proxies: TrustedProxies,
     /// How unknown query parameters are handled.
     pub unknown_query_parameters: UnknownParameters,
+    /// Files.
+    pub files: FileSettings,
+}
+
+/// Settings of files.
+#[derive(Clone, Debug)]
+pub struct FileSettings {
+    /// Origin of their URLs, without a trailing slash.
+    pub public_url: String,
+    /// Whether SDKs fetch files from there: they refuse this machine and private networks.
+    pub is_reachable_by_sdks: bool,
+    /// Maximum size of one file in bytes.
+    pub max_size: u64,
+    /// Maximum size of all files of a project in bytes.
+    pub quota: i64,
+    /// How long a URL is valid.
+    pub url_lifetime: Duration,
 }
 
 /// How unknown query parameters are handled.
@@ -101,6 +118,8 @@ pub struct Retention {
     pub revocation_receipts: Option<Duration>,
     /// The log of calls.
     pub tool_calls: Option<Duration>,
+    /// Files that belong to no session: uploads and results of tools.
+    pub files: Option<Duration>,
     /// Number of earlier policy versions kept per session.
     pub session_versions: i64,
 }

@@ -104,6 +104,11 @@ impl LoggedCall {
         self.key.is_some()
     }
 
+    /// Whether a request was sent, or is about to be.
+    pub fn is_sent(&self) -> bool {
+        self.lock().is_sent
+    }
+
     /// How a call ends that has no answer.
     pub fn ending_of(&self, error: &Error) -> Ending {
         let progress = self.lock();

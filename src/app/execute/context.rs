@@ -19,6 +19,9 @@ const MAX_PROXY_ANSWER: usize = 10 * 1024 * 1024;
 /// The same for a tool, whose answer is parsed: that takes several times its size.
 const MAX_TOOL_ANSWER: usize = 2 * 1024 * 1024;
 
+/// The same for a tool whose answer is a file, which is not parsed.
+pub const MAX_TOOL_FILE: usize = 25 * 1024 * 1024;
+
 /// The circumstances of a call.
 #[derive(Clone, Debug)]
 pub struct CallContext {
@@ -57,6 +60,12 @@ impl CallContext {
     #[must_use]
     pub fn within(&self, time: Duration) -> Self {
         Self { deadline: self.deadline.min(Instant::now() + time), ..self.clone() }
+    }
+
+    /// The same for an answer that is a file.
+    #[must_use]
+    pub fn for_file(self) -> Self {
+        Self { max_answer: MAX_TOOL_FILE, ..self }
     }
 
     /// The limits of each request to the provider.

@@ -2,8 +2,8 @@
 //! has no credential in it.
 //!
 //! There is one way to do so, [`Executor::execute`] in `pipeline.rs`. What a caller may ask for, and how this
-//! becomes a request, is a front end's ([`call::FrontEnd`]); `proxy.rs` is the one for raw API calls. `dry_run.rs` ends
-//! before anything is sent.
+//! becomes a request, is a front end's ([`call::FrontEnd`]); `proxy.rs` is the one for raw API calls, and
+//! `proxy_files.rs` has their files. `dry_run.rs` ends before anything is sent.
 
 pub mod answer;
 pub mod call;
@@ -12,6 +12,7 @@ pub mod context;
 pub mod dry_run;
 mod pipeline;
 pub mod proxy;
+pub mod proxy_files;
 mod ready;
 mod retry_unauthorized;
 

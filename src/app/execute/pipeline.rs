@@ -68,6 +68,27 @@ impl Executor {
         }
     }
 
+    /// Checks all of a call that can be checked without sending it: policy, account, credential, request. What costs
+    /// much for a call is done after this.
+    ///
+    /// # Errors
+    /// As for [`Self::execute`], before anything is sent to the toolkit's API.
+    pub async fn check(&self, session: &Session, call: Call<'_>, context: &CallContext) -> Result<()> {
+        let admitted = self.admit(session, &call)?;
+        let toolkit = admitted.toolkit();
+        context.call.describe(session, call.front_end.subject(&toolkit.slug), context.remaining());
+        let ready = match self.sessions.resolve(&admitted, call.account).await? {
+            None => Arc::new(self.without_account(toolkit)?),
+            Some(account) => {
+                call.front_end.check_account(&account)?;
+                self.ready(account, toolkit).await?
+            }
+        };
+        let Ready { toolkit, scheme, secrets, params, .. } = &*ready;
+        select_token(toolkit, *scheme, secrets, params, call.token)?;
+        call.front_end.request(&Target { providers: &self.providers, ready: &ready }).map(drop)
+    }
+
     /// The toolkit, if the session's policy allows the call.
     pub(super) fn admit<'s>(&self, session: &'s Session, call: &Call<'_>) -> Result<Admitted<'s>> {
         let toolkit = self.core.toolkit(call.toolkit);

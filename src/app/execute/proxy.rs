@@ -66,13 +66,7 @@ impl Executor {
         request: &ProxyRequest,
         context: &CallContext,
     ) -> Result<Answer> {
-        let call = Call {
-            toolkit: &request.toolkit,
-            account: request.account.as_deref(),
-            token: request.token.as_deref(),
-            front_end: request,
-        };
-        let answer = self.execute(session, call, context).await;
+        let answer = self.execute(session, request.call(), context).await;
         context.call.end_without_content(match &answer {
             // An answer with any status is an answer.
             Ok(answer) => Ending { http_status: Some(answer.status.as_u16()), ..Ending::of(CallState::Completed) },
@@ -117,6 +111,11 @@ impl FrontEnd for ProxyRequest {
 }
 
 impl ProxyRequest {
+    /// The call that this request is the front end of.
+    pub(super) fn call(&self) -> Call<'_> {
+        Call { toolkit: &self.toolkit, account: self.account.as_deref(), token: self.token.as_deref(), front_end: self }
+    }
+
     /// The name of the header with which the caller asks for a part of a response.
     fn range_header(&self) -> Option<&str> {
         let is_range =

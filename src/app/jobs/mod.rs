@@ -4,6 +4,7 @@
 //! or it is woken. It waits longer after a failure. Each job runs in its own task, so that none delays another. A
 //! job that panics is restarted ([`supervision`]).
 
+mod delete_files;
 mod delete_old_rows;
 mod empty_deleted_projects;
 mod expire_links;
@@ -28,6 +29,7 @@ use super::App;
 use crate::app::base::core::Core;
 use crate::app::connect::Connector;
 
+use delete_files::DeleteFiles;
 use delete_old_rows::DeleteOldRows;
 use empty_deleted_projects::EmptyDeletedProjects;
 use expire_links::ExpireLinks;
@@ -63,6 +65,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let mut running = Running { app: Arc::clone(&app), stop, tasks: JoinSet::new() };
     running.start(|app| ExpireLinks::new(Arc::clone(&app.sweeps)));
     running.start(|app| DeleteOldRows(Arc::clone(&app.sweeps)));
+    running.start(|app| DeleteFiles(Arc::clone(&app.files)));
     running.start(|app| EmptyDeletedProjects(Arc::clone(&app.project_deletion)));
     running.start(|app| PruneRateLimits(Arc::clone(&app.limits)));
     running.start(|app| ForgetCredentials { executor: Arc::clone(&app.executor), accounts: Arc::clone(&app.accounts) });

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use switchboard_store::accounts::CredentialFilter;
 use switchboard_store::project_deletion::{self, BATCH, ClosedProject};
-use switchboard_store::{Refusal, Unit, WriteError};
+use switchboard_store::{Refusal, Unit, WriteError, files};
 use switchboard_types::{AuditAction, AuditOutcome, LinkId, ProjectId};
 
 use crate::app::Actor;
@@ -100,6 +100,7 @@ impl ProjectDeletion {
             if revoke { project_deletion::end_accounts_without_credential } else { project_deletion::end_accounts };
         self.repeat(|| Unit::new().with(accounts(project, self.core.now())), &must_stop).await?;
         self.repeat(|| Unit::new().with(project_deletion::end_sessions(project, self.core.now())), &must_stop).await?;
+        self.repeat(|| Unit::new().with(files::delete_of_project(project, self.core.now())), &must_stop).await?;
         self.repeat(|| Unit::new().with(project_deletion::forget_idempotency_keys(project)), &must_stop).await?;
         self.repeat(|| Unit::new().with(project_deletion::forget_calls(project)), &must_stop).await?;
         self.repeat(|| project_deletion::end_auth_configs(project, self.core.now()), &must_stop).await?;

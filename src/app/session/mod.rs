@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 use switchboard_store::sessions::{self, SessionRow};
-use switchboard_store::{Refusal, Topic, Unit, Versioned, WriteError};
+use switchboard_store::{Refusal, Topic, Unit, Versioned, WriteError, files};
 use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId, ProjectId, SessionId, Timestamp};
 
 use crate::app::Actor;
@@ -187,13 +187,11 @@ impl Sessions {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn delete(&self, actor: &Actor, id: &SessionId) -> Result<()> {
         self.get(&actor.project_id, id).await?;
-        let unit = Unit::new().with(sessions::delete(&actor.project_id, id, self.core.now())).with(self.core.audit(
-            actor,
-            AuditAction::SessionDelete,
-            id,
-            AuditOutcome::Ok,
-            None,
-        ));
+        let now = self.core.now();
+        let unit = Unit::new()
+            .with(sessions::delete(&actor.project_id, id, now))
+            .with(files::delete_of_session(&actor.project_id, id, now))
+            .with(self.core.audit(actor, AuditAction::SessionDelete, id, AuditOutcome::Ok, None));
         match self.core.store.apply(unit).await {
             Ok(_) => {
                 self.recent.forget(&(actor.project_id.clone(), id.to_owned()));

@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use switchboard_store::accounts::AccountRow;
 
 use super::Tools;
+use super::file_arguments::FileArguments;
 use super::front_end::ToolFrontEnd;
 use super::outcome::Outcome;
 use crate::app::execute::call::Call;
 use crate::app::execute::dry_run::PlannedCall;
 use crate::app::provider::dry_run::PlannedRequest;
 use crate::app::session::Session;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 
 impl Tools {
     /// The outcome of a dry run: the request with a marker in place of the credential. Nothing is sent.
@@ -23,9 +24,15 @@ impl Tools {
     pub(super) async fn dry_run(
         &self,
         session: &Session,
-        call: Call<'_>,
+        account: Option<&str>,
         front_end: &ToolFrontEnd<'_>,
+        files: &FileArguments,
     ) -> Result<Outcome> {
+        if !files.is_empty() {
+            return Err(Error::new(Code::NotImplemented, "A dry run of a call with files is not built yet")
+                .fix("Leave the files out, or make the call itself."));
+        }
+        let call = Call { toolkit: &front_end.found.toolkit.slug, account, token: None, front_end };
         let planned = self.executor.dry_run(session, call).await?;
         Ok(Outcome::Completed { data: data(&planned, front_end) })
     }

@@ -100,6 +100,24 @@ pub(super) fn provider_failure(found: &FoundTool, error: Error) -> Result<ToolFa
     })
 }
 
+/// A provider that cannot be called now, found before the call was sent. Any other error stays one.
+pub(super) fn not_sent(error: Error) -> Result<ToolFailure> {
+    let is_providers = matches!(
+        error.code(),
+        Code::UpstreamTls | Code::ProviderPaused | Code::UpstreamUnreachable | Code::UpstreamTimeout
+    );
+    if !is_providers {
+        return Err(error);
+    }
+    Ok(ToolFailure {
+        kind: FailureKind::ProviderDown,
+        message: format!("{}. {}", error.message().trim_end_matches('.'), error.suggested_fix()),
+        status: None,
+        retry_after_ms: error.retry_after_seconds().map(|seconds| seconds.saturating_mul(1_000)),
+        answer: Map::new(),
+    })
+}
+
 fn answered(found: &FoundTool, status: StatusCode, words: &str, advice: &str) -> String {
     format!("{} answered {}: {}. {advice}", found.toolkit.name, status.as_u16(), words.trim_end_matches('.'))
 }

@@ -2,12 +2,14 @@
 //!
 //! [`Tools::execute`] takes these steps: the tool (`find.rs`), the session's policy, the arguments, the account with its
 //! scopes, the request, the provider's answer, the result. Everything up to the request is checked before anything is
-//! sent. Surfaces differ only in how they print an [`Outcome`].
+//! sent, and before a file that an argument names is fetched (`file_arguments.rs`). Surfaces differ only in how they print an [`Outcome`].
 
 mod checks;
 pub mod direct;
 mod dry_run;
 mod failure;
+mod file_arguments;
+mod file_result;
 mod find;
 mod front_end;
 pub mod list;
@@ -24,6 +26,7 @@ use switchboard_catalog::{Effect, Tool};
 
 use crate::app::base::core::Core;
 use crate::app::execute::Executor;
+use crate::app::file::Files;
 use crate::app::link::Links;
 use crate::app::session::policy::Tag;
 
@@ -36,6 +39,7 @@ pub struct Tools {
     core: Arc<Core>,
     executor: Arc<Executor>,
     links: Arc<Links>,
+    files: Arc<Files>,
     checks: Checks,
     offers: Offers,
 }
@@ -44,8 +48,8 @@ crate::redacted_debug!(Tools, ToolCall);
 
 impl Tools {
     /// Creates the service from the services that it uses.
-    pub fn new(core: Arc<Core>, executor: Arc<Executor>, links: Arc<Links>) -> Self {
-        Self { core, executor, links, checks: Checks::default(), offers: Offers::default() }
+    pub fn new(core: Arc<Core>, executor: Arc<Executor>, links: Arc<Links>, files: Arc<Files>) -> Self {
+        Self { core, executor, links, files, checks: Checks::default(), offers: Offers::default() }
     }
 }
 

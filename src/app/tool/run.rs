@@ -4,17 +4,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use serde_json::{Map, Value};
-use switchboard_catalog::{Effect, Tool};
+use switchboard_catalog::Effect;
 use switchboard_tools::json::{self, Unreadable};
-use switchboard_tools::{Files, Mistake, ProviderAnswer, build, read};
-use switchboard_types::AccountId;
+use switchboard_tools::{Arguments, Mistake, ProviderAnswer, build, read};
 
-use super::failure::{failed, header, needs_link, provider_failure, unusable};
+use super::failure::{failed, header, needs_link, not_sent, provider_failure, unusable};
+use super::file_arguments::{FileArguments, LoadedFiles};
 use super::front_end::ToolFrontEnd;
 use super::outcome::{NeededLink, Outcome};
 use super::{ToolCall, Tools, tags};
 use crate::app::base::tools::FoundTool;
+use crate::app::call_log::Ending;
 use crate::app::execute::answer::{Answer, AnswerData};
 use crate::app::execute::call::Call;
 use crate::app::execute::context::CallContext;
@@ -65,37 +65,77 @@ impl Tools {
         let tags = tags(&found.row);
         let description = ToolDescription { slug: &found.row.slug, toolkit: &found.toolkit.slug, tags: &tags };
         session.admit(CallKind::Tool(&description), Some(Arc::clone(&found.toolkit)))?;
-        check_files(&found.row, &call.arguments)?;
-        let arguments = self.checks.of(&found.row)?.check(&found.row, call.arguments);
+        let mut given = call.arguments;
+        let wanted = FileArguments::take(&found.row, &mut given).map_err(|mistakes| wrong_arguments(&mistakes))?;
+        let arguments = self.checks.of(&found.row)?.check(&found.row, given);
         let arguments = arguments.map_err(|mistakes| wrong_arguments(&mistakes))?.with_call_id(context.call.id());
-        let request = build(&found.row, &arguments, &Files::new()).map_err(|mistake| wrong_arguments(&[mistake]))?;
-        let front_end =
+        let request = build(&found.row, &arguments, &wanted.placeholders());
+        let request = request.map_err(|mistake| wrong_arguments(&[mistake]))?;
+        let mut front_end =
             ToolFrontEnd { found, call_id: context.call.id(), request, account: OnceLock::new(), description };
-        let is_dry_run = call.dry_run;
-        let timed = context.within(Duration::from_secs(found.row.timeout.into()));
-        let call =
-            Call { toolkit: &found.toolkit.slug, account: call.account.as_deref(), token: None, front_end: &front_end };
-        if is_dry_run {
-            let planned = self.dry_run(session, call, &front_end).await;
-            return planned.or_else(|error| without_result(found, error, front_end.account.get()));
+        let account = call.account.as_deref();
+        if call.dry_run {
+            let planned = self.dry_run(session, account, &front_end, &wanted).await;
+            return planned.or_else(|error| without_answer(found, &front_end, error, context));
         }
-        let answered = self.call_provider(session, found, call, &timed).await;
-        let status = answered.as_ref().ok().map(|answer| answer.status);
-        let without_answer = answered.as_ref().err().map(|error| context.call.ending_of(error));
-        let outcome = match answered {
-            Ok(answer) => outcome(found, &answer),
-            Err(error) => match without_result(found, error, front_end.account.get()) {
-                Ok(outcome) => outcome,
-                Err(error) => {
-                    context.call.end_without_content(context.call.ending_of(&error));
-                    return Err(error);
-                }
-            },
+        let timed = context.within(Duration::from_secs(found.row.timeout.into()));
+        let timed = if found.row.download { timed.for_file() } else { timed };
+        let called = self.call_with_files(session, account, (wanted, &arguments), &mut front_end, &timed).await;
+        let (outcome, ending) = match called {
+            Ok(answer) => {
+                let outcome = self.outcome(session, found, &answer, &timed).await;
+                let ending = outcome.ending(Some(answer.status));
+                (outcome, ending)
+            }
+            Err(error) => {
+                let known = context.call.ending_of(&error);
+                let outcome = match without_answer(found, &front_end, error, context) {
+                    Ok(outcome) => outcome,
+                    Err(error) => {
+                        if context.call.is_sent() {
+                            context.call.end_without_content(known);
+                        }
+                        return Err(error);
+                    }
+                };
+                let ending = outcome.ending(None);
+                (outcome, Ending { had_no_effect: ending.had_no_effect || known.had_no_effect, ..ending })
+            }
         };
-        let mut ending = outcome.ending(status);
-        ending.had_no_effect |= without_answer.is_some_and(|ending| ending.had_no_effect);
         context.call.end(ending, || outcome.to_content(&arguments)).await;
         Ok(outcome)
+    }
+
+    /// Loads the files of a call when everything else is checked, and makes the call.
+    async fn call_with_files(
+        &self,
+        session: &Session,
+        account: Option<&str>,
+        (wanted, arguments): (FileArguments, &Arguments),
+        front_end: &mut ToolFrontEnd<'_>,
+        context: &CallContext,
+    ) -> Result<Answer> {
+        let found = front_end.found;
+        let toolkit = found.toolkit.slug.as_str();
+        let mut loaded = LoadedFiles::default();
+        if !wanted.is_empty() {
+            let call = Call { toolkit, account, token: None, front_end };
+            self.executor.check(session, call, context).await?;
+            loaded = self.load_files(session, wanted, context).await?;
+            let request = build(&found.row, arguments, &loaded.files);
+            front_end.request = request.map_err(|mistake| wrong_arguments(&[mistake]))?;
+        }
+        let call = Call { toolkit, account, token: None, front_end };
+        let answer = self.call_provider(session, found, call, context).await;
+        drop(loaded);
+        answer
+    }
+
+    /// What an answer leads to.
+    async fn outcome(&self, session: &Session, found: &FoundTool, answer: &Answer, context: &CallContext) -> Outcome {
+        let file =
+            if found.row.download { self.downloaded(&session.project_id, found, answer, context).await } else { None };
+        file.unwrap_or_else(|| outcome(found, answer))
     }
 
     /// Makes the call, again if the provider cannot answer and the tool only reads.
@@ -121,35 +161,25 @@ impl Tools {
     }
 }
 
-/// What a call without an answer leads to.
-fn without_result(found: &FoundTool, error: Error, account: Option<&AccountId>) -> Result<Outcome> {
-    let Some(reason) = needs_link(&error) else { return provider_failure(found, error).map(Outcome::Failed) };
-    Ok(Outcome::NeedsLink(NeededLink {
-        reason,
-        toolkit: found.toolkit.slug.clone(),
-        redirect_url: None,
-        account: account.cloned(),
-        message: format!("{}. {}", error.message().trim_end_matches('.'), error.suggested_fix()),
-        error,
-    }))
-}
-
-/// Refuses what needs files before anything is sent: sending the name of a file instead of the file would destroy data.
-fn check_files(tool: &Tool, arguments: &Map<String, Value>) -> Result<()> {
-    let is_file = |name: &String| {
-        let argument = tool.input.get(name);
-        argument.is_some_and(|argument| argument.schema.get("file_uploadable") == Some(&Value::Bool(true)))
-    };
-    let is_given = |value: &Value| !value.is_null() && value != "";
-    if let Some((name, _)) = arguments.iter().find(|(name, value)| is_file(name) && is_given(value)) {
-        return Err(Error::new(Code::NotImplemented, format!("File arguments such as {name} are not built yet"))
-            .fix(format!("Leave {name} out, or call the toolkit's API with proxy_execute and binary_body.")));
+/// What a call without an answer leads to: a link if the user has to connect an account, otherwise a failure.
+fn without_answer(
+    found: &FoundTool,
+    front_end: &ToolFrontEnd<'_>,
+    error: Error,
+    context: &CallContext,
+) -> Result<Outcome> {
+    match needs_link(&error) {
+        Some(reason) => Ok(Outcome::NeedsLink(NeededLink {
+            reason,
+            toolkit: found.toolkit.slug.clone(),
+            redirect_url: None,
+            account: front_end.account.get().cloned(),
+            message: format!("{}. {}", error.message().trim_end_matches('.'), error.suggested_fix()),
+            error,
+        })),
+        None if context.call.is_sent() => provider_failure(found, error).map(Outcome::Failed),
+        None => not_sent(error).map(Outcome::Failed),
     }
-    if tool.download {
-        return Err(Error::new(Code::NotImplemented, "Tools that return a file are not built yet")
-            .fix("Call the toolkit's API with proxy_execute: binary answers come as binary_data."));
-    }
-    Ok(())
 }
 
 /// What an answer leads to.
@@ -165,7 +195,7 @@ fn outcome(found: &FoundTool, answer: &Answer) -> Outcome {
             Err(Unreadable::Malformed) => return Outcome::Failed(unusable(found, answer, "JSON that cannot be read")),
         },
         AnswerData::Binary { .. } if answer.status.is_success() => {
-            return Outcome::Failed(unusable(found, answer, "a file, which is no result of a tool yet"));
+            return Outcome::Failed(unusable(found, answer, "a file, which is no result of this tool"));
         }
         _ => None,
     };

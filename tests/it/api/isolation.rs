@@ -26,6 +26,7 @@ struct Graph {
 async fn graph(api: &Api, key: &str) -> Graph {
     let config = auth_config(api, "up", "API_KEY").await;
     let session = api.session("same-user", "up").await;
+    super::mounts::upload(api, &session, "own.txt", key.as_bytes()).await;
     let made = api.link(&session, "up").await;
     let link = text(&made, "link_token")[..23].to_owned();
     let account = finish(api, &made, &[("generic_api_key", key)]).await;
@@ -55,6 +56,7 @@ fn rows(server: &TestServer, project: &str) -> Value {
         "verifications WHERE project_id",
         "revocations WHERE project_id",
         "jobs WHERE project_id",
+        "files WHERE project_id",
         "idempotency_keys WHERE project_id",
         "tool_calls WHERE project_id",
         "audit_events WHERE project_id",
@@ -94,6 +96,25 @@ fn requests() -> Vec<(Kind, &'static str, String, Value)> {
         (Session, "POST", "/tool_router/session/{ID}/attach".to_owned(), json!({})),
         (Session, "GET", "/tool_router/session/{ID}/config_history".to_owned(), Value::Null),
         (Session, "GET", "/tool_router/session/{ID}/toolkits".to_owned(), Value::Null),
+        (Session, "GET", "/tool_router/session/{ID}/mounts/files/items".to_owned(), Value::Null),
+        (
+            Session,
+            "POST",
+            "/tool_router/session/{ID}/mounts/files/upload_url".to_owned(),
+            json!({ "mount_relative_path": "new.txt" }),
+        ),
+        (
+            Session,
+            "POST",
+            "/tool_router/session/{ID}/mounts/files/download_url".to_owned(),
+            json!({ "mount_relative_path": "own.txt" }),
+        ),
+        (
+            Session,
+            "POST",
+            "/tool_router/session/{ID}/mounts/files/delete".to_owned(),
+            json!({ "mount_relative_path": "own.txt" }),
+        ),
         (Session, "DELETE", "/tool_router/session/{ID}".to_owned(), Value::Null),
         (ConnectedAccount, "GET", "/connected_accounts/{ID}".to_owned(), Value::Null),
         (
@@ -239,6 +260,7 @@ fn template(path: &str) -> String {
     let path = path.split('?').next().unwrap_or_default();
     let parts = path.split('/').map(|part| match part {
         "{ID}" | "{SESSION}" | "{id}" | "{session_id}" => "{}",
+        "{mount_id}" => "files",
         other => other,
     });
     parts.collect::<Vec<&str>>().join("/")

@@ -267,39 +267,3 @@ async fn a_user_of_a_shared_account_cannot_connect_it_again() {
     finish_oauth(api, &needed["data"]).await;
     assert_eq!(run(api, &owner, "SANDBOX_LIST_NOTES", json!({})).await.expect(200)["result_type"], "completed");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_needs_files_is_refused_before_anything_is_sent() {
-    let upstream = Upstream::start().await;
-    let more = r#"
-[[tools]]
-slug = "UP_SEND_FILE"
-title = "Send a file"
-description = "Replaces the file."
-use_cases = ["Send the report.", "Replace the picture."]
-effect = "update"
-method = "PUT"
-path = "/file"
-body = "file"
-[tools.input]
-file = { type = "string", description = "The file.", required = true, file_uploadable = true }
-
-[[tools]]
-slug = "UP_TAKE_FILE"
-title = "Take a file"
-description = "Returns the file."
-use_cases = ["Get the report.", "Show the picture."]
-effect = "read"
-method = "GET"
-path = "/file"
-download = true
-"#;
-    let server = TestServer::builder().toolkit("up", &upstream.toolkit("up")).tools("up", &format!("{TOOLS}{more}"));
-    let server = server.start().await;
-    let (session, _) = connect_key(&server.api, "u", "up").await;
-    upstream.take();
-    for (tool, arguments) in [("UP_SEND_FILE", json!({ "file": "report.pdf" })), ("UP_TAKE_FILE", json!({}))] {
-        run(&server.api, &session, tool, arguments).await.expect_error(501, "HTTP_NotImplemented");
-    }
-    assert!(upstream.take().is_empty());
-}

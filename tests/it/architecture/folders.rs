@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use super::{Source, has_path, sources};
 
 /// Folders of `src/app`: each may use those before it.
-const APP: [&str; 23] = [
+const APP: [&str; 25] = [
     "model",
     "base",
+    "object_store",
     "audit",
     "project",
     "credential",
@@ -22,6 +23,7 @@ const APP: [&str; 23] = [
     "account",
     "toolkit",
     "session",
+    "file",
     "link",
     "connect",
     "call_log",
@@ -33,8 +35,8 @@ const APP: [&str; 23] = [
 ];
 
 /// Folders of `src/api`: each may use those before it.
-const API: [&str; 10] =
-    ["operations", "http", "toolkit", "logs", "tool", "session", "account", "auth_config", "openapi", "org"];
+const API: [&str; 11] =
+    ["operations", "http", "toolkit", "logs", "tool", "session", "file", "account", "auth_config", "openapi", "org"];
 
 #[test]
 fn folders_of_the_application_use_those_before_them() {

@@ -3,6 +3,7 @@
 //! R69, R73, R74).
 
 mod engine;
+mod files;
 mod given;
 mod world;
 
@@ -42,6 +43,7 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
     engine::every_kind(&mut world).await;
     given::by_the_developer(&mut world).await;
     given::unconfirmed_codes(&mut world).await;
+    files::of_tools_and_sessions(&mut world).await;
     strange_callbacks(&mut world).await;
     secrets_in_wrong_places(&mut world).await;
     world.read_everything().await;
@@ -80,6 +82,9 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
         "registered client",
         "temporary secret",
         "machine secret",
+        "file content",
+        "file URL",
+        "file key",
     ] {
         assert!(world.secrets.iter().any(|(name, _)| name == kind), "no {kind} was seen");
     }
@@ -90,7 +95,13 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
         if name.starts_with("switchboard.db") {
             database.extend_from_slice(bytes);
         }
-        let allowed: &[&str] = if name == "master.key" { &["master key"] } else { &[] };
+        let allowed: &[&str] = match name.as_str() {
+            "master.key" => &["master key"],
+            // The bytes of files are stored as they are; their keys are what arguments name them by.
+            name if name.starts_with("files/") => &["file content"],
+            name if name.starts_with("switchboard.db") => &["file key"],
+            _ => &[],
+        };
         needles.assert_none_in(&format!("file {name}"), bytes, allowed);
     }
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();

@@ -22,6 +22,7 @@ mod master_key;
 mod memory;
 mod needles;
 mod pages;
+mod public_files;
 mod quickstart;
 mod reference;
 mod reload;

@@ -50,6 +50,12 @@ impl Provider {
         Self::start(Command::new(tool("providers-python/bin/python")).arg(script).args(arguments))
     }
 
+    /// npm `s3rver`: a store with the S3 API, behind a check of signatures by npm `aws4`.
+    pub fn s3() -> Self {
+        let script = root().join("tests/s3/server.mjs");
+        Self::start(Command::new("node").arg(script).arg(tool("s3")))
+    }
+
     /// Starts a provider. A runtime that hangs before it listens is killed and started once more.
     fn start(command: &mut Command) -> Self {
         command.args(["--port", "0"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

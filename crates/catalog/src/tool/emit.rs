@@ -42,11 +42,33 @@ impl Tool {
 
     /// The JSON Schema of the result. Every property may be missing: it describes what the provider's documents say.
     pub fn output_schema(&self) -> Map<String, Value> {
-        let properties: Map<String, Value> =
+        let mut properties: Map<String, Value> =
             self.output.iter().map(|(name, schema)| (name.clone(), schema.clone().into())).collect();
+        if self.download {
+            properties.insert("file".to_owned(), file_schema());
+        }
         let mut schema = Map::new();
         schema.insert("properties".to_owned(), properties.into());
         schema.insert("type".to_owned(), "object".into());
         schema
     }
+}
+
+/// The schema of a file in a result. SDKs that see the mark fetch what is under `s3url`.
+fn file_schema() -> Value {
+    let text = |description: &str| json!({ "description": description, "type": "string" });
+    json!({
+        "description": "The file.",
+        "file_downloadable": true,
+        "properties": {
+            "expires_at": text("When the URL ends, ISO 8601."),
+            "mimetype": text("Its media type."),
+            "name": text("Its name."),
+            "s3key": text("Names the file in an argument of another tool."),
+            "s3url": text("Where it can be fetched, for a while."),
+            "size": json!({ "description": "Bytes.", "type": "integer" }),
+            "url": text("The same on a server that is not at a public address."),
+        },
+        "type": "object",
+    })
 }

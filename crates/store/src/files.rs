@@ -1,0 +1,389 @@
+//! Files: uploads, results of tools, and what sessions keep. The bytes are elsewhere, under the name `object`.
+//!
+//! A file is pending until its bytes are there. Deleting one marks it, so that a job removes the bytes first and the
+//! row after them.
+
+use switchboard_types::{FileId, ProjectId, SessionId, Timestamp};
+
+use crate::row::push_in;
+use crate::sqlite::Reading;
+use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value, counts, projects};
+
+/// Maximum number of rows per statement.
+pub const BATCH: usize = 50;
+
+/// A file.
+#[derive(Clone, Debug)]
+pub struct FileRow {
+    /// `file_…`.
+    pub id: FileId,
+    /// Owner.
+    pub project_id: ProjectId,
+    /// The id and a random part.
+    pub key: String,
+    /// Its name, without folders.
+    pub name: String,
+    /// Its media type.
+    pub mimetype: String,
+    /// Bytes; 0 while it is pending.
+    pub size: i64,
+    /// MD5 in hexadecimal digits; as announced while it is pending.
+    pub md5: Option<String>,
+    /// The toolkit that it is for or from; empty for none.
+    pub toolkit: String,
+    /// The tool that it is for or from; empty for none.
+    pub tool: String,
+    /// The session that keeps it, and its path there.
+    pub mount: Option<MountPath>,
+    /// Name of its bytes in the file store.
+    pub object: Option<String>,
+    /// Whether its bytes are there.
+    pub state: FileState,
+    /// Creation.
+    pub created_at: Timestamp,
+    /// When its bytes were stored.
+    pub stored_at: Option<Timestamp>,
+    /// It is deleted then; with its session if there is no such time.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Where a session keeps a file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MountPath {
+    /// The session.
+    pub session_id: SessionId,
+    /// The path, relative to the mount.
+    pub path: String,
+}
+
+/// Whether the bytes of a file are there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FileState {
+    /// They are expected.
+    Pending,
+    /// They are there.
+    Stored,
+    /// They are being removed.
+    Deleted,
+}
+
+impl FileState {
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "pending" => Some(Self::Pending),
+            "stored" => Some(Self::Stored),
+            "deleted" => Some(Self::Deleted),
+            _ => None,
+        }
+    }
+}
+
+/// The bytes of a file, once they are there.
+#[derive(Clone, Debug)]
+pub struct StoredBytes<'a> {
+    /// Their name in the file store, which the file was given for them.
+    pub object: &'a str,
+    /// Their number.
+    pub size: i64,
+    /// MD5 in hexadecimal digits.
+    pub md5: &'a str,
+    /// When the file is deleted; with its session if there is no such time.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A file whose time is over.
+#[derive(Clone, Debug)]
+pub struct ExpiredFile {
+    /// `file_…`.
+    pub id: FileId,
+    /// Owner.
+    pub project_id: ProjectId,
+    /// Name of its bytes; none if there never were any.
+    pub object: Option<String>,
+}
+
+/// A new file of a live project, which waits for its bytes. Refused as `project_gone`.
+pub fn insert(file: &FileRow) -> Unit {
+    let (session, path) = file.mount.as_ref().map(|mount| (&mount.session_id, mount.path.as_str())).unzip();
+    let insert = Statement::one(
+        Refusal::FileExists,
+        "INSERT INTO files (id, project_id, key, name, mimetype, md5, toolkit, tool, session_id, mount_path, object,
+           state, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, $13)",
+        vec![
+            (&file.id).into(),
+            (&file.project_id).into(),
+            (&file.key).into(),
+            (&file.name).into(),
+            (&file.mimetype).into(),
+            file.md5.clone().into(),
+            (&file.toolkit).into(),
+            (&file.tool).into(),
+            session.into(),
+            path.into(),
+            file.object.clone().into(),
+            file.created_at.into(),
+            file.expires_at.into(),
+        ],
+    );
+    Unit::new().with(projects::require_live(&file.project_id)).with(insert)
+}
+
+/// Says under which name the bytes of a pending file are being written. Refused as `file_not_pending`.
+pub fn begin(project: &ProjectId, id: &FileId, object: &str, now: Timestamp) -> Unit {
+    Unit::new().with(Statement::one(
+        Refusal::FileNotPending,
+        "UPDATE files SET object = $3 WHERE id = $2 AND project_id = $1 AND state = 'pending' AND expires_at > $4",
+        vec![project.into(), id.into(), object.into(), now.into()],
+    ))
+}
+
+/// The bytes of a pending file are there. A file of the same session at the same path is deleted. `quota` is the
+/// maximum size of all files of the project in bytes. Refused as `file_quota_exceeded` or `file_not_pending`.
+pub fn store(file: &FileRow, bytes: &StoredBytes<'_>, quota: i64, now: Timestamp) -> Unit {
+    let mut unit = Unit::new().with(projects::lock_live(&file.project_id));
+    if let Some(mount) = &file.mount {
+        unit.push(Statement::any(
+            "UPDATE files SET state = 'deleted', expires_at = $4
+             WHERE session_id = $2 AND mount_path = $3 AND project_id = $1 AND state = 'stored'",
+            vec![(&file.project_id).into(), (&mount.session_id).into(), mount.path.as_str().into(), now.into()],
+        ));
+    }
+    unit.with(Statement::check(
+        Refusal::FileQuotaExceeded,
+        "SELECT 1 WHERE COALESCE((SELECT number FROM counts WHERE project_id = $1 AND what = 'file_bytes'), 0) + $2 <= $3
+         /* guarded by: exclusive lock projects */",
+        vec![(&file.project_id).into(), bytes.size.into(), quota.into()],
+    ))
+    .with(Statement::one(
+        Refusal::FileNotPending,
+        "UPDATE files SET state = 'stored', size = $4, md5 = $5, stored_at = $6, expires_at = $7
+         WHERE id = $2 AND project_id = $1 AND object = $3 AND state = 'pending'",
+        vec![
+            (&file.project_id).into(),
+            (&file.id).into(),
+            bytes.object.into(),
+            bytes.size.into(),
+            bytes.md5.into(),
+            now.into(),
+            bytes.expires_at.into(),
+        ],
+    ))
+}
+
+/// Deletes the file of a session at a path, and all below the path.
+pub fn delete_at(mount: &MountPath, project: &ProjectId, now: Timestamp) -> Statement {
+    let MountPath { session_id, path } = mount;
+    Statement::any(
+        "UPDATE files SET state = 'deleted', expires_at = $6
+         WHERE session_id = $2 AND project_id = $1 AND state = 'stored'
+           AND (mount_path = $3 OR (mount_path > $4 AND mount_path < $5))",
+        vec![
+            project.into(),
+            session_id.into(),
+            path.as_str().into(),
+            format!("{path}/").into(),
+            // The character after the slash.
+            format!("{path}0").into(),
+            now.into(),
+        ],
+    )
+}
+
+/// Deletes the files of a session.
+pub fn delete_of_session(project: &ProjectId, session: &SessionId, now: Timestamp) -> Statement {
+    Statement::any(
+        "UPDATE files SET state = 'deleted', expires_at = $3
+         WHERE session_id = $2 AND project_id = $1 AND state = 'stored'",
+        vec![project.into(), session.into(), now.into()],
+    )
+}
+
+/// Deletes [`BATCH`] files of a project.
+pub fn delete_of_project(project: &ProjectId, now: Timestamp) -> Statement {
+    Statement::any(
+        "UPDATE files SET state = 'deleted', expires_at = $2
+         WHERE state <> 'deleted'
+           AND id IN (SELECT id FROM files WHERE project_id = $1 AND state <> 'deleted' LIMIT 50)
+         /* guarded by: own row */",
+        vec![project.into(), now.into()],
+    )
+}
+
+/// Keeps the row of a file whose bytes could not be removed, and marks it as deleted.
+pub fn retry_at(id: &FileId, time: Timestamp) -> Statement {
+    Statement::any(
+        "UPDATE files SET state = 'deleted', expires_at = $2 WHERE id = $1 AND expires_at IS NOT NULL",
+        vec![id.into(), time.into()],
+    )
+}
+
+/// Marks an expired file as deleted, before its bytes are removed.
+pub fn expire(id: &FileId, now: Timestamp) -> Statement {
+    Statement::any(
+        "UPDATE files SET state = 'deleted' WHERE id = $1 AND expires_at <= $2 AND state <> 'deleted'",
+        vec![id.into(), now.into()],
+    )
+}
+
+/// Removes the row of a file that is marked as deleted.
+pub fn remove(id: &FileId) -> Statement {
+    Statement::any("DELETE FROM files WHERE id = $1 AND state = 'deleted'", vec![id.into()])
+}
+
+/// Which files are listed. The default filters nothing.
+#[derive(Clone, Debug, Default)]
+pub struct FileFilter {
+    /// Of this toolkit.
+    pub toolkit: Option<String>,
+    /// Of this tool.
+    pub tool: Option<String>,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, project_id, key, name, mimetype, size, md5, toolkit, tool, session_id, mount_path, object,
+               state, created_at, stored_at, expires_at FROM files ",
+            $rest
+        )
+    };
+}
+
+fn read(row: &Row<'_>) -> Result<FileRow, ReadError> {
+    let session = row.opt_id::<SessionId>(9)?;
+    Ok(FileRow {
+        id: row.id(0)?,
+        project_id: row.id(1)?,
+        key: row.text(2)?,
+        name: row.text(3)?,
+        mimetype: row.text(4)?,
+        size: row.int(5)?,
+        md5: row.opt_text(6)?,
+        toolkit: row.text(7)?,
+        tool: row.text(8)?,
+        mount: session.zip(row.opt_text(10)?).map(|(session_id, path)| MountPath { session_id, path }),
+        object: row.opt_text(11)?,
+        state: row.word(12, FileState::parse)?,
+        created_at: row.timestamp(13)?,
+        stored_at: row.opt_timestamp(14)?,
+        expires_at: row.opt_timestamp(15)?,
+    })
+}
+
+impl Store {
+    /// The file of a signed URL, whose signature names its project.
+    pub async fn file_of_url(&self, id: &FileId) -> Result<Option<FileRow>, ReadError> {
+        self.one(select!("WHERE id = $1"), &[id.into()], read).await
+    }
+
+    /// A file of a project.
+    pub async fn file(&self, project: &ProjectId, id: &FileId) -> Result<Option<FileRow>, ReadError> {
+        self.one(select!("WHERE id = $2 AND project_id = $1"), &[project.into(), id.into()], read).await
+    }
+
+    /// The file of a session at a path.
+    pub async fn file_at(&self, project: &ProjectId, mount: &MountPath) -> Result<Option<FileRow>, ReadError> {
+        self.one(
+            select!(
+                "WHERE session_id = $2 AND session_id IS NOT NULL AND mount_path = $3 AND project_id = $1
+                 AND state = 'stored'"
+            ),
+            &[project.into(), (&mount.session_id).into(), mount.path.as_str().into()],
+            read,
+        )
+        .await
+    }
+
+    /// Bytes of a project's files.
+    pub async fn file_bytes(&self, project: &ProjectId) -> Result<i64, ReadError> {
+        let found = self
+            .one(
+                "SELECT number FROM counts WHERE project_id = $1 AND what = $2",
+                &[project.into(), counts::FILE_BYTES.into()],
+                |row| row.int(0),
+            )
+            .await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// One page of a project's stored files that belong to no session, newest first, and their number.
+    pub async fn files(
+        &self,
+        project: &ProjectId,
+        filter: FileFilter,
+        page: PageQuery,
+    ) -> Result<ListPage<FileRow>, ReadError> {
+        let owner = project.clone();
+        self.scan(project, move |reading| {
+            let mut conditions = "project_id = $1 AND session_id IS NULL AND state = 'stored'".to_owned();
+            let mut args: Vec<Value> = vec![(&owner).into()];
+            push_in(&mut conditions, &mut args, "toolkit", filter.toolkit.as_slice());
+            push_in(&mut conditions, &mut args, "tool", filter.tool.as_slice());
+            let total = total(reading, &owner, &conditions, &args)?;
+            let mut before = String::new();
+            if let Some(position) = page.after() {
+                args.push(position.id.as_str().into());
+                before = format!(" AND id < ${}", args.len());
+            }
+            let sql = format!(
+                "{} WHERE {conditions}{before} ORDER BY id DESC LIMIT {} OFFSET {}",
+                select!(""),
+                page.limit + 1,
+                page.skip()
+            );
+            let (rows, next) = page.read(reading, &sql, &args, Position::of_id, read)?;
+            Ok(ListPage { rows, next, total })
+        })
+        .await
+    }
+
+    /// Up to `limit` files of a session whose path begins with `prefix` and comes after `after`, by path.
+    pub async fn files_of_session(
+        &self,
+        project: &ProjectId,
+        session: &SessionId,
+        prefix: &str,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<FileRow>, ReadError> {
+        self.list(
+            project,
+            select!(
+                "WHERE session_id = $2 AND session_id IS NOT NULL AND state = 'stored' AND project_id = $1
+                 AND mount_path >= $3 AND mount_path < $4 AND mount_path > $5
+                 ORDER BY mount_path LIMIT $6"
+            ),
+            vec![
+                project.into(),
+                session.into(),
+                prefix.into(),
+                // Greater than everything that begins with the prefix.
+                format!("{prefix}\u{10ffff}").into(),
+                after.into(),
+                limit.into(),
+            ],
+            read,
+        )
+        .await
+    }
+
+    /// Files whose time is over, the oldest first.
+    pub async fn expired_files(&self, now: Timestamp, limit: i64) -> Result<Vec<ExpiredFile>, ReadError> {
+        self.list(
+            "",
+            "SELECT id, project_id, object FROM files WHERE expires_at <= $1 ORDER BY expires_at, id LIMIT $2",
+            vec![now.into(), limit.into()],
+            |row| Ok(ExpiredFile { id: row.id(0)?, project_id: row.id(1)?, object: row.opt_text(2)? }),
+        )
+        .await
+    }
+}
+
+/// The number of listed files: kept for all, counted for some.
+fn total(reading: &Reading<'_>, project: &ProjectId, conditions: &str, args: &[Value]) -> Result<i64, ReadError> {
+    if args.len() == 1 {
+        return counts::read(reading, project, counts::FILES);
+    }
+    counts::count_matching(reading, "files", conditions, args)
+}
