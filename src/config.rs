@@ -225,6 +225,7 @@ fn check_managed(layers: BTreeMap<String, ManagedLayer>) -> Result<BTreeMap<Stri
             client_secret,
             projects: layer.projects,
             hosts: hosts?,
+            scopes: layer.scopes,
             one_redirect_uri: layer.one_redirect_uri,
         };
         clients.insert(toolkit, client);

@@ -242,8 +242,13 @@ impl App {
             answers,
             large_answers,
         ));
-        let tools =
-            Arc::new(Tools::new(Arc::clone(&core), Arc::clone(&executor), Arc::clone(&links), Arc::clone(&files)));
+        let tools = Arc::new(Tools::new(
+            Arc::clone(&core),
+            Arc::clone(&executor),
+            Arc::clone(&links),
+            Arc::clone(&files),
+            Arc::clone(&sessions),
+        ));
         let explanations = Arc::new(Explanations::new(
             Arc::clone(&core),
             Arc::clone(&credentials),

@@ -101,6 +101,7 @@ pub struct ManagedLayer {
     pub(super) projects: Vec<String>,
     #[serde(default)]
     pub(super) hosts: Vec<String>,
+    pub(super) scopes: Option<Vec<String>>,
     #[serde(default)]
     pub(super) one_redirect_uri: bool,
 }

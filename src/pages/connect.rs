@@ -213,10 +213,12 @@ fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown
         toolkit: ToolkitContext::of(app, &offer.toolkit.slug),
         user_hint: short(&offer.account.user_id),
         scopes: offer
-            .scopes()
-            .into_iter()
+            .asked
+            .scopes
+            .iter()
+            .chain(&offer.asked.user_scopes)
             .filter(|_| leaves_site)
-            .map(|name| ScopeContext { name: short(&name) })
+            .map(|name| ScopeContext { name: short(name) })
             .collect(),
         action: format!("/link/{token}"),
         reject_action: format!("/link/{token}/reject"),

@@ -102,6 +102,7 @@ fn account(clock: &ManualClock, credentials: &Credentials) -> AccountRow {
         created_at: now,
         updated_at: now,
         has_enabled_auth_config: true,
+        allowed_tools: None,
     };
     let secrets = Secrets::from([("access_token", Secret::from("at-1"))]);
     row.credential_sealed = Some(credentials.seal_credential(&(&row).into(), &AccountParams::default(), &secrets));

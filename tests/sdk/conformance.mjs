@@ -728,6 +728,17 @@ test('authConfigs.update', async () => {
   assert.equal(answer.success, true);
 });
 
+test('authConfigs.update of the tools that accounts may run', 'authConfigs.update', async () => {
+  const made = await keyedConfig();
+  const access = { toolsAvailableForExecution: ['KEYED_ANY'] };
+  await composio.authConfigs.update(made, { type: 'custom', credentials: {}, toolAccessConfig: access });
+  const shown = async () => (await composio.authConfigs.get(made)).toolAccessConfig.toolsAvailableForExecution;
+  assert.deepEqual(await shown(), ['KEYED_ANY']);
+  // A change of something else keeps the list.
+  await composio.authConfigs.update(made, { type: 'custom', credentials: {}, isEnabledForToolRouter: false });
+  assert.deepEqual(await shown(), ['KEYED_ANY']);
+});
+
 test('authConfigs.update of a managed one', 'authConfigs.update', async () => {
   const made = (await composio.authConfigs.create('sandbox')).id;
   await composio.authConfigs.update(made, { type: 'default', scopes: 'notes:read' });

@@ -111,7 +111,14 @@ fn a_mistake_is_reported_with_its_line_and_key() {
         (tool(&format!("{READ}verb = \"GET\"")), "9: unknown key `verb` in [tools[0]]"),
         (tool(&format!("{READ}wrap = \"/data\"")), "9: tools[0].wrap: must be a JSON pointer into a JSON body"),
         (tool(&format!("{READ}replaced_by = \"ACME_X\"")), "9: tools[0].replaced_by: must be the slug of another tool"),
-        (tool(&format!("{READ}scopes = [[]]")), "9: tools[0].scopes[0]: must be a list of scopes"),
+        (
+            tool(&format!("{READ}scopes = [[]]")),
+            "9: tools[0].scopes[0]: an empty list says that the call works without",
+        ),
+        (tool(&format!("{READ}scopes = [[], [\"a\"]]")), "9: tools[0].scopes[0]: an empty list says"),
+        (tool(&format!("{READ}scopes = [[\"a b\"], []]")), "9: tools[0].scopes[0]: must be a list of scopes"),
+        (tool(&format!("{READ}scopes = [[\"a\", \"b\"], [\"b\", \"a\"]]")), "9: tools[0].scopes[1]: is listed twice"),
+        (tool(&format!("{READ}scopes = [[\"a\"]]\ntoken = \"user\"")), "10: tools[0].token: must be a token of"),
         (tool(READ).replace(", \"Show the anvil.\"", ""), "5: tools[0].use_cases: must be two to six sentences"),
     ];
     for (text, expected) in cases {

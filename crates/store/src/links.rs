@@ -19,6 +19,8 @@ pub struct LinkRow {
     pub id: LinkId,
     /// Owner.
     pub project_id: ProjectId,
+    /// Session in which it was created, if any.
+    pub session_id: Option<SessionId>,
     /// The account it connects.
     pub account_id: AccountId,
     /// SHA-256 of the token.
@@ -33,7 +35,7 @@ pub struct LinkRow {
     pub choice: LinkChoice,
     /// Fields that the developer supplied in advance, sealed.
     pub prefill_sealed: Option<Vec<u8>>,
-    /// JSON: the expected user; `None` for any.
+    /// JSON: the expected user, and scopes to ask for; `None` for any user and the usual scopes.
     pub expected: Option<String>,
     /// Progress.
     pub state: LinkState,
@@ -121,7 +123,7 @@ pub struct NewLink<'a> {
     pub choice: LinkChoice,
     /// Fields that the developer supplied in advance, sealed.
     pub prefill_sealed: Option<Vec<u8>>,
-    /// JSON: the expected user.
+    /// JSON: the expected user, and scopes to ask for.
     pub expected: Option<&'a str>,
     /// Creation.
     pub created_at: Timestamp,
@@ -235,7 +237,7 @@ macro_rules! select {
     ($($rest:tt)*) => {
         concat!(
             "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, exchange_by, ",
-            "finished_at, outcome, purpose, prefill_sealed, expected, exchange_since FROM links ",
+            "finished_at, outcome, purpose, prefill_sealed, expected, exchange_since, session_id FROM links ",
             $($rest)*
         )
     };
@@ -256,6 +258,7 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
     Ok(LinkRow {
         id: row.id(0)?,
         project_id: row.id(1)?,
+        session_id: row.opt_id(13)?,
         account_id: row.id(2)?,
         token_hash: row.blob(3)?,
         callback_url: row.opt_text(4)?,

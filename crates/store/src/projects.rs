@@ -31,6 +31,8 @@ macro_rules! select {
 
 /// Selects all columns of live projects for [`read`].
 pub(crate) const SELECT_LIVE: &str = select!("WHERE deleted_at IS NULL");
+/// Number of these columns.
+pub(crate) const COLUMN_COUNT: usize = 5;
 
 pub(crate) fn read(row: &Row<'_>) -> Result<Project, ReadError> {
     Ok(Project {

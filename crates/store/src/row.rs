@@ -77,6 +77,18 @@ impl<'a> Row<'a> {
         self.get(column)
     }
 
+    /// What `parse` makes of a text column that may be NULL, without a copy of the text.
+    pub fn opt_parsed<T, E: fmt::Display>(
+        &self,
+        column: usize,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, ReadError> {
+        let wrong = |cause: String| self.inconsistent(Some(column), cause);
+        let value = self.found.get_ref(self.start + column).map_err(|error| wrong(error.to_string()))?;
+        let text = value.as_str_or_null().map_err(|error| wrong(error.to_string()))?;
+        text.map(parse).transpose().map_err(|error| wrong(error.to_string()))
+    }
+
     /// Text column that is one of a few words.
     pub fn word<T>(&self, column: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, ReadError> {
         let word = self.text(column)?;

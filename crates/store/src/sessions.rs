@@ -102,6 +102,23 @@ pub fn change(
         ))
 }
 
+/// The policy of a session.
+#[derive(Clone, Debug)]
+pub struct SessionPolicy {
+    /// 1 at creation, incremented with every change.
+    pub version: i64,
+    /// JSON of the policy.
+    pub config: String,
+}
+
+/// Selects the columns for [`read_policy`], of deleted sessions, too: a link outlives its session.
+pub(crate) const SELECT_POLICY: &str = "SELECT id, project_id, config_version, config FROM sessions";
+
+/// Reads what [`SELECT_POLICY`] selects.
+pub(crate) fn read_policy(row: &Row<'_>) -> Result<SessionPolicy, ReadError> {
+    Ok(SessionPolicy { version: row.int(2)?, config: row.text(3)? })
+}
+
 fn read_version(row: &Row<'_>) -> Result<SessionVersion, ReadError> {
     Ok(SessionVersion {
         version: row.int(0)?,

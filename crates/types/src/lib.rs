@@ -9,6 +9,7 @@ mod link_outcome;
 mod reason;
 mod scheme;
 mod timestamp;
+mod tool_access;
 mod words;
 
 pub use compact_str::{CompactString, format_compact};
@@ -21,4 +22,5 @@ pub use link_outcome::LinkOutcome;
 pub use reason::{Reason, ReasonCode};
 pub use scheme::{Scheme, UnknownScheme};
 pub use timestamp::Timestamp;
+pub use tool_access::{AllowedTools, ToolAccessConfig};
 pub use words::Stored;

@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::fields::{
-    Credentials, Scopes, ToolAccessConfig, reject_unsupported, scopes_of, shared_of, take_scopes, take_text, texts,
-};
+use super::fields::{Credentials, Scopes, reject_unsupported, scopes_of, shared_of, take_scopes, take_text, texts};
+use switchboard_types::ToolAccessConfig;
+
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, json};
 use crate::api::http::error::ApiError;
@@ -40,7 +40,7 @@ pub struct PatchBody {
     user_scopes: Option<Value>,
     /// Whether sessions that name no auth config may use it.
     is_enabled_for_tool_router: Option<bool>,
-    /// Replaces the stored one.
+    /// Each list replaces the stored one; omitted ones are unchanged, and an empty one removes it.
     tool_access_config: Option<ToolAccessConfig>,
     /// Replaces the stored list.
     restrict_to_following_tools: Option<Vec<String>>,
@@ -133,7 +133,7 @@ impl PatchBody {
             credentials: texts(credentials, at)?,
             shared: shared_of(self.shared_connection_fields, self.shared_credentials, "")?,
             is_enabled_for_tool_router: self.is_enabled_for_tool_router,
-            tool_access_config: self.tool_access_config.map(ToolAccessConfig::into_value).transpose()?,
+            tool_access_config: self.tool_access_config,
             restrict_to_following_tools: self.restrict_to_following_tools,
         })
     }

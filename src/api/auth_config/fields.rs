@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use switchboard_vault::{Secret, Secrets};
 
@@ -25,24 +24,6 @@ pub enum Scopes {
     Text(String),
     /// One per item.
     List(Vec<String>),
-}
-
-/// Which tools an auth config is for.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-pub struct ToolAccessConfig {
-    /// Tools for which accounts may be connected.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tools_for_connected_account_creation: Option<Vec<String>>,
-    /// Tools that may be executed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tools_available_for_execution: Option<Vec<String>>,
-}
-
-impl ToolAccessConfig {
-    /// The stored form.
-    pub fn into_value(self) -> Result<Value> {
-        serde_json::to_value(self).map_err(Error::internal)
-    }
 }
 
 /// Rejects fields that this server does not support.

@@ -17,6 +17,8 @@ use switchboard_catalog::Scheme;
 use switchboard_store::auth_configs::AuthConfigFilter;
 use switchboard_vault::Secrets;
 
+use switchboard_types::ToolAccessConfig;
+
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, json};
 use crate::api::http::error::ApiError;
@@ -30,7 +32,7 @@ use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::error::{Code, Error, Result};
 use crate::text::truncate;
 
-use fields::{Credentials, ToolAccessConfig, reject_unsupported, shared_of, take_scopes, take_text, texts};
+use fields::{Credentials, reject_unsupported, shared_of, take_scopes, take_text, texts};
 use view::{AuthConfig, CreateResponse};
 
 /// Body of `POST /auth_configs`.
@@ -171,7 +173,7 @@ impl Body {
         reject_unsupported(config.proxy_config.as_ref(), config.sealed_credentials.as_ref(), "auth_config.")?;
         let shared = shared_of(config.shared_connection_fields, config.shared_credentials, "auth_config.")?;
         let mut settings = AuthConfigSettings {
-            tool_access_config: config.tool_access_config.map(ToolAccessConfig::into_value).transpose()?,
+            tool_access_config: config.tool_access_config,
             restrict_to_following_tools: config.restrict_to_following_tools,
             ..AuthConfigSettings::default()
         };

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use switchboard_catalog::Field;
 use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_types::ToolAccessConfig;
 
-use super::fields::ToolAccessConfig;
 use crate::api::account::state_view::REDACTED;
 use crate::api::toolkit::details::InputField;
 use crate::api::toolkit::view::logo_url;
@@ -176,7 +176,7 @@ impl AuthConfig {
             no_of_connections: config.connections,
             expected_input_fields: fields.iter().map(ExpectedInputField::of).collect(),
             restrict_to_following_tools: settings.restrict_to_following_tools.clone().unwrap_or_default(),
-            tool_access_config: tool_access.and_then(|config| serde_json::from_value(config).ok()).unwrap_or_default(),
+            tool_access_config: tool_access.unwrap_or_default(),
             shared_credentials: shared.clone(),
             shared_connection_fields: shared,
             is_enabled_for_tool_router: row.is_enabled_for_tool_router,

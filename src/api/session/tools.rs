@@ -27,6 +27,6 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, MAX_PAGE_SIZE, MAX_PAGE_SIZE)?;
     let session = app.sessions.get(&caller.project_id, &session_id.into()).await?;
-    let found = app.tools.preloaded(&session);
+    let found = app.tools.listed(&session).await?;
     Ok(json(StatusCode::OK, &page.envelope_of_slice(&found, |found| view::item(&app, found)))?)
 }

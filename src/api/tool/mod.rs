@@ -13,6 +13,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::api::http::auth::Caller;
 use crate::api::http::body::json;
 use crate::api::http::error::ApiError;
 use crate::api::http::page::PageRequest;
@@ -30,7 +31,11 @@ const PAGE: i64 = 20;
 pub const MAX_PAGE_SIZE: i64 = 1_000;
 
 /// `GET /tools` → 200 page.
-pub async fn list(State(app): State<Arc<App>>, query: Query) -> std::result::Result<Response, ApiError> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    query: Query,
+) -> std::result::Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, PAGE, MAX_PAGE_SIZE)?;
     let mut tags = Vec::new();
     for word in query.list("tags") {
@@ -46,6 +51,7 @@ pub async fn list(State(app): State<Arc<App>>, query: Query) -> std::result::Res
         slugs: query.list("tool_slugs"),
         tags,
         scopes: query.list("scopes"),
+        auth_configs: app.auth_configs.allowed_tools(&caller.project_id, &query.list("auth_config_ids")).await?,
         search: query.text("query").or_else(|| query.text("search")).map(str::to_owned),
         include_deprecated: query.flag("include_deprecated")?.unwrap_or(false),
     };

@@ -26,7 +26,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             .query("include_deprecated", ParameterType::Flag, "Also tools that will be removed.")
             .query("important", ParameterType::Flag, "No tool here is marked as important: no effect.")
             .query("include_pricing", ParameterType::Flag, "Nothing has a price here: no effect.")
-            .query("auth_config_ids", ParameterType::List, "No effect.")
+            .query("auth_config_ids", ParameterType::List, "That accounts of one of these auth configs may run.")
             .query("toolkit_versions", ParameterType::Text, "This server has one version of each tool: no effect.")
     }),
     Operation::works("GET", "/tools/enum", Keys::ProjectOrUser, READ, handler!(tool::slugs), || {

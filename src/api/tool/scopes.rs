@@ -91,7 +91,7 @@ pub struct Recommendation {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RecommendedScopeSets")]
 struct RecommendedSets {
-    /// For each tool what allows least beside it.
+    /// For each tool what it prefers, without what is unnecessary beside that.
     least_privilege: BTreeSet<String>,
     /// As few scopes as possible.
     fewest: BTreeSet<String>,

@@ -145,13 +145,18 @@ pub fn item<'a>(app: &App, found: &'a FoundTool) -> ToolItem<'a> {
     }
 }
 
-/// The alternative with the fewest scopes.
+/// The alternative with the fewest scopes, the preferred one among several. That a tool also works without scopes does
+/// not count.
 pub fn fewest_scopes(tool: &Tool) -> &[String] {
-    tool.scopes.iter().min_by_key(|scopes| scopes.len()).map(Vec::as_slice).unwrap_or_default()
+    let needed = tool.scopes.iter().filter(|scopes| !scopes.is_empty());
+    needed.min_by_key(|scopes| scopes.len()).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// The scopes that a call needs; none if it needs none.
+/// The scopes that a call needs; none if it works without.
 pub fn scope_requirements(tool: &Tool) -> Option<ScopeRequirements<'_>> {
+    if tool.scopes.iter().any(Vec::is_empty) {
+        return None;
+    }
     let any_of = tool.scopes.iter().map(|scopes| match scopes.as_slice() {
         [scope] => Alternative::One(scope),
         scopes => Alternative::All { all_of: scopes },

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
 use switchboard_catalog::Scheme;
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
-use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId};
+use switchboard_types::{AuditAction, AuditOutcome, AuthConfigId, ToolAccessConfig};
 use switchboard_vault::{Secret, Secrets};
 
+use super::tool_lists::check_tool_lists;
 use super::{check_client, check_name, check_shared, client_names, toolkit_gone};
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -43,8 +43,8 @@ pub struct AuthConfigPatch {
     pub shared: Option<Secrets>,
     /// Whether sessions may use it.
     pub is_enabled_for_tool_router: Option<bool>,
-    /// Replaces the stored value.
-    pub tool_access_config: Option<Value>,
+    /// Each list that is given replaces the stored one; an empty one removes it.
+    pub tool_access_config: Option<ToolAccessConfig>,
     /// Replaces the stored list.
     pub restrict_to_following_tools: Option<Vec<String>>,
 }
@@ -72,6 +72,7 @@ impl AuthConfigs {
             row.is_enabled_for_tool_router = patch.is_enabled_for_tool_router.unwrap_or(row.is_enabled_for_tool_router);
             let mut settings = AuthConfigSettings::parse(&row.settings)?;
             patch.apply(&mut settings);
+            self.apply_tool_lists(row, patch, &mut settings)?;
             if let Some(redirect) = &redirect {
                 redirect.store_in(&mut settings);
             }
@@ -131,6 +132,39 @@ impl AuthConfigs {
             }
         }
         Err(Error::new(Code::Conflict, "The auth config is being changed by others at this moment"))
+    }
+
+    /// Replaces the lists of tools that are given. Those that were accepted earlier stay: a tool may have gone since.
+    fn apply_tool_lists(
+        &self,
+        row: &AuthConfigRow,
+        patch: &AuthConfigPatch,
+        settings: &mut AuthConfigSettings,
+    ) -> Result<()> {
+        let mut given = AuthConfigSettings {
+            tool_access_config: patch.tool_access_config.clone(),
+            restrict_to_following_tools: patch.restrict_to_following_tools.clone(),
+            ..AuthConfigSettings::default()
+        };
+        if let Some(toolkit) = self.core.toolkit(&row.toolkit) {
+            check_tool_lists(&toolkit, &mut given, "")?;
+        }
+        if let Some(given) = given.tool_access_config {
+            let access = settings.tool_access_config.get_or_insert_default();
+            for (stored, given) in [
+                (&mut access.tools_for_connected_account_creation, given.tools_for_connected_account_creation),
+                (&mut access.tools_available_for_execution, given.tools_available_for_execution),
+            ] {
+                // SDKs send the object without the lists when they change something else.
+                if given.is_some() {
+                    *stored = given.filter(|list| !list.is_empty());
+                }
+            }
+        }
+        if given.restrict_to_following_tools.is_some() {
+            settings.restrict_to_following_tools = given.restrict_to_following_tools;
+        }
+        Ok(())
     }
 
     /// Changes the client and the shared fields, which are bound to each other.
@@ -234,12 +268,6 @@ impl AuthConfigPatch {
         }
         if let Some(scopes) = &self.user_scopes {
             settings.user_scopes = Some(scopes.clone()).filter(|value| !value.is_empty());
-        }
-        if let Some(config) = &self.tool_access_config {
-            settings.tool_access_config = Some(config.clone());
-        }
-        if let Some(tools) = &self.restrict_to_following_tools {
-            settings.restrict_to_following_tools = Some(tools.clone());
         }
     }
 }

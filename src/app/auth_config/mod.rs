@@ -5,6 +5,7 @@ mod deletion;
 pub mod edit;
 pub mod methods;
 pub mod schemes;
+mod tool_lists;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ use crate::id::Kind;
 use crate::text::{is_invisible, pasted, truncate};
 
 use schemes::Candidates;
+use tool_lists::check_tool_lists;
 
 /// A new auth config as the API receives it.
 #[derive(Debug)]
@@ -137,6 +139,7 @@ impl AuthConfigs {
         }
         row.is_enabled_for_tool_router = new.is_enabled_for_tool_router;
         let mut settings = new.settings;
+        check_tool_lists(&toolkit, &mut settings, "auth_config.")?;
         if let Some(uri) = settings.oauth_redirect_uri.take() {
             let at = "auth_config.credentials.oauth_redirect_uri";
             self.redirect_uris.choose(&row, &uri, at).await?.store_in(&mut settings);

@@ -10,6 +10,7 @@ pub mod idempotency;
 pub mod networks;
 pub mod rate_limits;
 pub mod recent;
+pub mod scopes;
 pub mod settings;
 pub mod threads;
 pub mod tools;

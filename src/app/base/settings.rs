@@ -95,6 +95,8 @@ pub struct ManagedClient {
     pub projects: Vec<String>,
     /// Origins that its secret may be sent to, for a toolkit whose host is a connection field.
     pub hosts: Vec<String>,
+    /// The scopes that it is registered for, of those that depend on tools; none means any.
+    pub scopes: Option<Vec<String>>,
     /// Its only redirect URI ends with the toolkit's slug. Otherwise each auth config has its own.
     pub one_redirect_uri: bool,
 }

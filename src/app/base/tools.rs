@@ -6,6 +6,7 @@ use switchboard_catalog::{ToolRow, Toolkit};
 use switchboard_tools::nearest;
 
 use crate::app::base::core::Core;
+use crate::text::truncate;
 
 /// Maximum length of a toolkit slug at the start of a tool slug.
 const MAX_TOOLKIT_SLUG: usize = 64;
@@ -36,6 +37,19 @@ impl Core {
         toolkits.reverse();
         toolkits
     }
+}
+
+/// What is wrong with a slug that is no tool of a toolkit, with the tool that it is like. None if it is one, or if the
+/// toolkit has no tools here.
+pub fn tool_problem(slug: &str, toolkit: &Arc<Toolkit>) -> Option<String> {
+    if toolkit.tool_count() == 0 || toolkit.tool(slug).is_some() {
+        return None;
+    }
+    let hint = match nearest_tool(slug, std::slice::from_ref(toolkit)) {
+        Some(nearest) => format!("did you mean {nearest}?"),
+        None => format!("GET /tools?toolkit_slug={} lists them", toolkit.slug),
+    };
+    Some(format!("{} is no tool of the toolkit; {hint}", truncate(slug)))
 }
 
 /// The slug of a tool of these toolkits that is like `slug`.

@@ -18,6 +18,7 @@ use crate::app::connect::Connector;
 use crate::app::credential::client::IssuedTo;
 use crate::app::credential::secret_addresses::verifier_not_supported;
 use crate::app::provider::{Failure, build_failure};
+use crate::app::session::link_scopes::LinkScopes;
 use crate::error::{Code, Error, Result};
 
 /// A started authorization.
@@ -121,8 +122,7 @@ impl Connector {
         let key = oauth.dpop.then(new_dpop_key).transpose().map_err(build_failure)?;
         let thumbprint = key.as_ref().map(dpop_thumbprint).transpose().map_err(build_failure)?;
         let resource = self.providers.resource(oauth, entered).map_err(Failure::Unsent)?;
-        let scopes = offer.scopes();
-        let user_scopes = offer.settings.user_scopes.clone().unwrap_or_default();
+        let LinkScopes { scopes, user_scopes } = offer.asked.clone();
         let request = AuthorizationRequest {
             oauth,
             client_id: &provider.client.client_id,
@@ -171,7 +171,7 @@ impl Connector {
             .map_err(Failure::Unsent)?;
         let provider = self.providers.provider(&offer.toolkit, offer.scheme, &offer.config, entered).await;
         let provider = provider.map_err(Failure::Unsent)?;
-        let scopes = offer.scopes();
+        let scopes = offer.asked.scopes.clone();
         let code = self.providers.device_code(&provider, &scopes).await?;
         if let Some(found) = self.providers.discovered_method(&provider) {
             self.providers.store_method(actor, &offer.config, found).await;

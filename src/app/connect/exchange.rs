@@ -160,8 +160,8 @@ impl Connector {
     ) -> Result<Finished> {
         failpoint::hit("after_code_response");
         if offer.is_reconnect() {
-            params.requested_scopes = offer.scopes();
-            params.requested_user_scopes = offer.settings.user_scopes.clone().unwrap_or_default();
+            params.requested_scopes.clone_from(&offer.asked.scopes);
+            params.requested_user_scopes.clone_from(&offer.asked.user_scopes);
             params.granted_scopes = None;
         }
         params.refresh_expires_at = None;

@@ -2,7 +2,7 @@
 //!
 //! - `visit.rs` finds the link behind a token, without side effects.
 //! - `start.rs` starts an attempt, which belongs to one browser, and sends that browser to the provider
-//!   (`authorize.rs`).
+//!   (`authorize.rs`). `asked.rs` says which scopes it asks for.
 //! - `secrets.rs` accepts an entered key.
 //! - `callback.rs` handles the authorization response; `device.rs` polls where no browser comes back.
 //! - `exchange.rs` turns a code into a credential.
@@ -13,6 +13,7 @@
 //! - `attempt.rs` has the rules for several attempts of one link: which may exchange its code, and what
 //!   a failed one ends.
 
+mod asked;
 mod attempt;
 mod authorize;
 mod callback;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 use switchboard_store::links::LinkRow;
 use switchboard_types::{AccountId, LinkId, ProjectId, ReasonCode};
 
+use self::asked::LeastScopes;
 use crate::app::auth_config::AuthConfigs;
 use crate::app::base::core::Core;
 use crate::app::base::rate_limits::Limits;
@@ -201,6 +203,7 @@ pub struct Connector {
     spool: Arc<Spool>,
     refresher: Arc<Refresher>,
     revocations: Arc<Revocations>,
+    least_scopes: LeastScopes,
 }
 
 crate::redacted_debug!(Connector);
@@ -219,6 +222,17 @@ impl Connector {
         refresher: Arc<Refresher>,
         revocations: Arc<Revocations>,
     ) -> Self {
-        Self { core, limits, credentials, redirect_uris, auth_configs, providers, spool, refresher, revocations }
+        Self {
+            core,
+            limits,
+            credentials,
+            redirect_uris,
+            auth_configs,
+            providers,
+            spool,
+            refresher,
+            revocations,
+            least_scopes: LeastScopes::default(),
+        }
     }
 }

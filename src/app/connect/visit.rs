@@ -18,6 +18,7 @@ use crate::app::credential::fields::{FormValues, read_fields};
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::app::model::params::with_derived_values;
 use crate::app::project::ProjectSettings;
+use crate::app::session::link_scopes::LinkScopes;
 use crate::error::Result;
 use crate::id::Kind;
 
@@ -43,6 +44,8 @@ pub struct Offer {
     /// Fields that all accounts of the auth config share: not part of the form, and no form changes
     /// them.
     pub shared: Secrets,
+    /// Scopes that are requested from the provider.
+    pub asked: LinkScopes,
     /// Where the developer confirms the user before the connection is completed (R05).
     pub verifier_url: Option<String>,
     /// The running attempt; none on the link's page and for entered credentials.
@@ -111,6 +114,10 @@ impl Offer {
         if let Some(params) = attempt.params.as_ref().filter(|_| !self.is_reconnect()) {
             (*self.account.params).clone_from(params);
         }
+        if let Some(params) = &attempt.params {
+            self.asked.scopes.clone_from(&params.requested_scopes);
+            self.asked.user_scopes.clone_from(&params.requested_user_scopes);
+        }
         self.attempt_id = Some(attempt.id.clone());
     }
 
@@ -123,11 +130,6 @@ impl Offer {
     /// entered key.
     pub(super) fn has_issued_tokens(&self) -> bool {
         self.scheme.is_redirect() || self.toolkit.token_scheme(self.scheme).is_some()
-    }
-
-    /// Scopes that are requested from the provider.
-    pub fn scopes(&self) -> Vec<String> {
-        self.settings.scopes_to_request(&self.toolkit, self.scheme)
     }
 }
 
@@ -192,9 +194,10 @@ impl Connector {
     /// opening it.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn visit_link(&self, link: LinkRow, until: Option<Timestamp>) -> Result<Visit> {
-        let found = self.core.store.connecting_account(&link.project_id, &link.account_id).await?;
+        let session = link.session_id.as_ref();
+        let found = self.core.store.connecting_account(&link.project_id, &link.account_id, session).await?;
         let Some(found) = found else { return Ok(Visit::Ended(Finished::without_link(Ending::Used))) };
-        let ConnectingAccount { mut account, config, project } = *found;
+        let ConnectingAccount { mut account, config, project, policy } = *found;
         if let Some(ending) = self.ending_of(&link, &account, until.unwrap_or(link.expires_at)) {
             return Ok(Visit::Ended(Finished::of(ending, &link, &account.toolkit)));
         }
@@ -209,6 +212,7 @@ impl Connector {
             Some((name, settings)) => (settings.display_name.unwrap_or(name), settings.oauth_callback_verifier_url),
             None => (String::new(), None),
         };
+        let asked = self.asked_scopes(&link, &account, &config, &settings, &toolkit, policy.as_ref())?;
         let shared = self.shared_fields(&config, &toolkit, scheme, &link, &mut account)?;
         let known = self.known_fields(&link, &account, &toolkit, scheme, &shared)?;
         Ok(Visit::Open(Box::new(Offer {
@@ -221,6 +225,7 @@ impl Connector {
             project_name,
             known,
             shared,
+            asked,
             verifier_url,
             attempt_id: None,
             holder: None,

@@ -28,7 +28,9 @@ impl Executor {
     /// Those of [`Self::execute`] up to the request.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn dry_run(&self, session: &Session, call: Call<'_>) -> Result<PlannedCall> {
-        let admitted = self.admit(session, &call)?;
+        let found = self.core.toolkit(call.toolkit);
+        let slug = found.as_ref().map_or(call.toolkit, |toolkit| &toolkit.slug);
+        let admitted = session.admit(call.front_end.kind(slug), found.clone())?;
         let toolkit = admitted.toolkit();
         let account = self.sessions.resolve(&admitted, call.account).await?;
         let (ready, needs_refresh) = match &account {

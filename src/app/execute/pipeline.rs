@@ -24,7 +24,7 @@ use crate::app::model::params::with_derived_values;
 use crate::app::provider::extra_tokens::select_token;
 use crate::app::provider::request::busy;
 use crate::app::session::Session;
-use crate::app::session::resolve::{Admitted, is_small};
+use crate::app::session::resolve::is_small;
 use crate::error::{Error, Result};
 use crate::text::truncate;
 use switchboard_types::AccountParams;
@@ -47,7 +47,9 @@ impl Executor {
         fields(toolkit = %truncate(call.toolkit), account = Empty, principal = %context.actor().name)
     )]
     pub async fn execute(&self, session: &Session, call: Call<'_>, context: &CallContext) -> Result<Answer> {
-        let admitted = self.admit(session, &call)?;
+        let found = self.core.toolkit(call.toolkit);
+        let slug = found.as_ref().map_or(call.toolkit, |toolkit| &toolkit.slug);
+        let admitted = session.admit(call.front_end.kind(slug), found.clone())?;
         let toolkit = admitted.toolkit();
         context.call.describe(session, call.front_end.subject(&toolkit.slug), context.remaining());
         let Some(account) = self.sessions.resolve(&admitted, call.account).await? else {
@@ -74,7 +76,9 @@ impl Executor {
     /// # Errors
     /// As for [`Self::execute`], before anything is sent to the toolkit's API.
     pub async fn check(&self, session: &Session, call: Call<'_>, context: &CallContext) -> Result<()> {
-        let admitted = self.admit(session, &call)?;
+        let found = self.core.toolkit(call.toolkit);
+        let slug = found.as_ref().map_or(call.toolkit, |toolkit| &toolkit.slug);
+        let admitted = session.admit(call.front_end.kind(slug), found.clone())?;
         let toolkit = admitted.toolkit();
         context.call.describe(session, call.front_end.subject(&toolkit.slug), context.remaining());
         let ready = match self.sessions.resolve(&admitted, call.account).await? {
@@ -87,13 +91,6 @@ impl Executor {
         let Ready { toolkit, scheme, secrets, params, .. } = &*ready;
         select_token(toolkit, *scheme, secrets, params, call.token)?;
         call.front_end.request(&Target { providers: &self.providers, ready: &ready }).map(drop)
-    }
-
-    /// The toolkit, if the session's policy allows the call.
-    pub(super) fn admit<'s>(&self, session: &'s Session, call: &Call<'_>) -> Result<Admitted<'s>> {
-        let toolkit = self.core.toolkit(call.toolkit);
-        let slug = toolkit.as_ref().map_or(call.toolkit, |toolkit| &toolkit.slug);
-        session.admit(call.front_end.kind(slug), toolkit.clone())
     }
 
     /// The account with a credential that is alive, refreshed first when it is due. One that is due is never taken

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, Relink};
+use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_types::{AccountId, AuditAction, AuditOutcome, LinkOutcome};
@@ -18,6 +19,7 @@ use crate::app::link::Links;
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::app::model::expected_identity::Expectation;
 use crate::app::refresh::renewal::Renewal;
+use crate::app::session::link_scopes::ScopeRules;
 use crate::error::{Code, Error, Result};
 
 /// The result of a refresh.
@@ -75,7 +77,8 @@ impl Links {
             }
             _ => account,
         };
-        self.create_link(actor, &account, callback.as_deref(), may_change).await
+        let expectation = Expectation { may_change, ..Expectation::default() };
+        self.create_link(actor, &account, callback.as_deref(), expectation).await
     }
 
     fn can_renew(&self, account: &AccountRow, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
@@ -84,7 +87,8 @@ impl Links {
     }
 
     /// Whether the granted scopes are incomplete, or the auth config requests further scopes by now. Imported
-    /// tokens do not record what was requested, so they count as complete.
+    /// tokens do not record what was requested, so they count as complete. If the scopes depend on tools, a call that
+    /// lacks some says which.
     async fn lacks_scopes(&self, account: &AccountRow, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
         let params = &account.params;
         if !params.missing_scopes().is_empty() {
@@ -96,6 +100,9 @@ impl Links {
         let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
         let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
         let settings = AuthConfigSettings::parse(&config.settings)?;
+        if self.scope_rules(&config, &settings, toolkit).depend_on_tools() {
+            return Ok(false);
+        }
         let granted = params.granted_scopes.as_deref().unwrap_or_default();
         let is_new = |scope: &String| !params.requested_scopes.contains(scope) && !granted.contains(scope);
         let of_user = settings.user_scopes.iter().flatten();
@@ -103,21 +110,32 @@ impl Links {
             || of_user.into_iter().any(|scope| !params.requested_user_scopes.contains(scope)))
     }
 
-    /// Creates a link through which the user reconnects the account.
+    /// What the scopes of a link depend on.
+    pub(super) fn scope_rules<'a>(
+        &'a self,
+        config: &'a AuthConfigRow,
+        settings: &'a AuthConfigSettings,
+        toolkit: &'a Toolkit,
+    ) -> ScopeRules<'a> {
+        let client = self.core.settings.managed_client(&toolkit.slug, &config.project_id);
+        ScopeRules::new(toolkit, config, settings, client)
+    }
+
+    /// Creates a link through which the user reconnects the account, who stays the same unless `expectation` says
+    /// otherwise.
     pub(super) async fn create_link(
         &self,
         actor: &Actor,
         account: &AccountRow,
         callback: Option<&str>,
-        may_change: bool,
+        expectation: Expectation,
     ) -> Result<RefreshResult> {
         let scheme = account.scheme;
         if self.core.toolkit(&account.toolkit).is_some_and(|toolkit| toolkit.uses_device_code(scheme)) {
             self.credentials.check_no_verifier(&actor.project_id).await?;
         }
         let now = self.core.now();
-        let expected =
-            Expectation { before: account.params.identity.clone(), may_change, ..Expectation::default() }.to_text();
+        let expected = Expectation { before: account.params.identity.clone(), ..expectation }.to_text();
         let (project, id) = (&actor.project_id, &account.id);
         let (token, link_id) = self.mint_link();
         let Relink { purpose, status, statement } = account.relink(&link_id, now);

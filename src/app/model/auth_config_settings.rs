@@ -1,8 +1,8 @@
 //! The settings of an auth config that are stored as JSON.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
+use switchboard_types::{AllowedTools, ToolAccessConfig};
 
 use crate::error::{Error, Result};
 
@@ -28,10 +28,10 @@ pub struct AuthConfigSettings {
     /// The client authentication method that was found to work, if it is not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learned_method: Option<LearnedMethod>,
-    /// Stored for the API. Takes effect once tools are served.
+    /// Which tools links ask scopes for, and which tools accounts run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_access_config: Option<Value>,
-    /// Stored for the API. Takes effect once tools are served.
+    pub tool_access_config: Option<ToolAccessConfig>,
+    /// Which tools accounts run, in an older form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restrict_to_following_tools: Option<Vec<String>>,
 }
@@ -46,6 +46,27 @@ impl AuthConfigSettings {
     pub fn to_text(&self) -> String {
         // A struct of texts and lists always serialises.
         serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
+    }
+
+    /// Whether the developer chose the scopes.
+    pub fn names_scopes(&self) -> bool {
+        self.scopes.is_some() || self.user_scopes.is_some()
+    }
+
+    /// Whether a list limits the tools that links ask scopes for.
+    pub fn limits_link_tools(&self) -> bool {
+        self.link_tools().is_some() || self.allowed_tools().is_some()
+    }
+
+    /// The tools that links ask scopes for, if they are limited.
+    pub fn link_tools(&self) -> Option<&[String]> {
+        let list = self.tool_access_config.as_ref()?.tools_for_connected_account_creation.as_deref();
+        list.filter(|list| !list.is_empty())
+    }
+
+    /// The tools that accounts may run, if they are limited.
+    pub fn allowed_tools(&self) -> Option<AllowedTools> {
+        AllowedTools::new(self.tool_access_config.as_ref(), self.restrict_to_following_tools.as_deref())
     }
 
     /// The scopes that a connection requests: the auth config's, or else the toolkit's defaults, plus those

@@ -43,6 +43,12 @@ pub struct Expectation {
     /// A reconnect may change to a different account.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub may_change: bool,
+    /// Scopes that the account lacks, to be asked for beside those that it has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// The same for user-level scopes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub user_scopes: Vec<String>,
 }
 
 impl ExpectedIdentity {

@@ -1,6 +1,6 @@
 //! Checks the tools that a policy names.
 
-use crate::app::base::tools::nearest_tool;
+use crate::app::base::tools::{nearest_tool, tool_problem};
 use crate::app::session::Sessions;
 use crate::error::{Error, Result};
 use crate::text::truncate;
@@ -13,22 +13,11 @@ impl Sessions {
     pub(super) fn check_tools(&self, config: &SessionConfig) -> Result<()> {
         let mut errors = Vec::new();
         for (toolkit, rule) in config.tools.iter().flatten() {
-            let Some(toolkit) = self.core.toolkit(toolkit).filter(|toolkit| toolkit.tool_count() > 0) else {
-                continue;
-            };
+            let Some(toolkit) = self.core.toolkit(toolkit) else { continue };
             for (key, slugs) in [("enable", &rule.enable), ("disable", &rule.disable)] {
-                let unknown = slugs.iter().flatten().filter(|slug| toolkit.tool(slug).is_none());
-                errors.extend(unknown.map(|slug| {
-                    let hint = match nearest_tool(slug, std::slice::from_ref(&toolkit)) {
-                        Some(nearest) => format!("did you mean {nearest}?"),
-                        None => format!("GET /tools?toolkit_slug={} lists them", toolkit.slug),
-                    };
-                    format!(
-                        "Error in payload.tools.{}.{key}: {} is no tool of the toolkit; {hint}",
-                        toolkit.slug,
-                        truncate(slug)
-                    )
-                }));
+                let problems = slugs.iter().flatten().filter_map(|slug| tool_problem(slug, &toolkit));
+                let at = format!("Error in payload.tools.{}.{key}", toolkit.slug);
+                errors.extend(problems.map(|problem| format!("{at}: {problem}")));
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(Error::validation(errors)) }

@@ -4,6 +4,7 @@
 pub mod change;
 mod check_tools;
 pub mod custom_tools;
+pub mod link_scopes;
 pub mod patch;
 pub mod policy;
 pub mod resolve;

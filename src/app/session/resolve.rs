@@ -21,10 +21,11 @@ use crate::app::session::Sessions;
 use crate::error::{Code, Error, Result};
 use crate::text::truncate;
 
-/// A toolkit that a session may use for a call. Only [`Session::admit`] makes one.
+/// A call that a session allows, and its toolkit. Only [`Session::admit`] makes one.
 #[derive(Clone, Debug)]
 pub struct Admitted<'s> {
     session: &'s Session,
+    call: CallKind<'s>,
     toolkit: Arc<Toolkit>,
 }
 
@@ -40,9 +41,9 @@ impl Session {
     ///
     /// # Errors
     /// What the policy says; otherwise that there is no such toolkit.
-    pub fn admit(&self, call: CallKind<'_>, toolkit: Option<Arc<Toolkit>>) -> Result<Admitted<'_>> {
+    pub fn admit<'s>(&'s self, call: CallKind<'s>, toolkit: Option<Arc<Toolkit>>) -> Result<Admitted<'s>> {
         match (self.config.check(call), toolkit) {
-            (Ok(()), Some(toolkit)) => Ok(Admitted { session: self, toolkit }),
+            (Ok(()), Some(toolkit)) => Ok(Admitted { session: self, call, toolkit }),
             (Ok(()) | Err(Denial::Toolkit), None) => Err(invalid_slugs(&[call.toolkit()])),
             (Err(denial), _) => Err(denial.error(call)),
         }
@@ -52,9 +53,12 @@ impl Session {
 impl Sessions {
     /// The account that a session uses for a toolkit: an ACTIVE one of an enabled auth config; none if the toolkit
     /// needs no credential. `selector` names one of several accounts by id, word id or alias.
+    ///
+    /// # Errors
+    /// There is no such account, it cannot be used, or its auth config does not allow the call.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn resolve(&self, admitted: &Admitted<'_>, selector: Option<&str>) -> Result<Option<Arc<AccountRow>>> {
-        let Admitted { session, toolkit } = admitted;
+        let Admitted { session, call, toolkit } = admitted;
         let slug = toolkit.slug.as_str();
         if selector.is_some() && !session.config.is_multi_account() {
             return Err(Error::new(
@@ -75,6 +79,8 @@ impl Sessions {
             let placeholders: [(&str, &dyn std::fmt::Display); 2] = [("user", &session.user_id), ("id", &account.id)];
             return Err(Error::of(Code::SharedAccessDenied, &placeholders));
         }
+        let allowed = account.allowed_tools.as_deref();
+        session.config.check_account(*call, allowed).map_err(|denial| denial.error(*call))?;
         check_usable(&account)?;
         Ok(Some(account))
     }

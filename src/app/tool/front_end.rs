@@ -8,7 +8,7 @@ use switchboard_auth::UnsentRequest;
 use switchboard_catalog::{Effect, Tool, Toolkit};
 use switchboard_store::accounts::AccountRow;
 use switchboard_tools::ToolRequest;
-use switchboard_types::{AccountId, CallEffect};
+use switchboard_types::{AccountId, AccountParams, CallEffect};
 use url::Url;
 
 use crate::app::base::tools::FoundTool;
@@ -51,7 +51,7 @@ impl FrontEnd for ToolFrontEnd<'_> {
 
     fn check_account(&self, account: &AccountRow) -> Result<()> {
         let _ = self.account.set(account.id.clone());
-        let missing = missing_scopes(&self.found.row.scopes, account, &self.found.toolkit);
+        let missing = missing_scopes(&self.found.row, account, &self.found.toolkit);
         if missing.is_empty() {
             return Ok(());
         }
@@ -98,17 +98,26 @@ pub(crate) fn unsent_request(
 
 /// The scopes of the alternative that lacks fewest, without those that the account has. Only an account of OAuth 2.0 has
 /// scopes; one whose scopes are not known is left to the provider.
-fn missing_scopes(alternatives: &[Vec<String>], account: &AccountRow, toolkit: &Toolkit) -> Vec<String> {
+fn missing_scopes(tool: &Tool, account: &AccountRow, toolkit: &Toolkit) -> Vec<String> {
+    let alternatives = &tool.scopes;
     if alternatives.is_empty() || toolkit.oauth(account.scheme).is_none() {
         return Vec::new();
     }
-    let params = &account.params;
-    let granted = params.granted_scopes.as_ref().unwrap_or(&params.requested_scopes);
-    if granted.is_empty() {
-        return Vec::new();
-    }
+    let Some(granted) = granted_scopes(&account.params, tool.token.as_deref()) else { return Vec::new() };
     let lacking = |scopes: &Vec<String>| -> Vec<String> {
         scopes.iter().filter(|scope| !granted.contains(scope)).cloned().collect()
     };
     alternatives.iter().map(lacking).min_by_key(Vec::len).unwrap_or_default()
+}
+
+/// The scopes of the token that is sent: of the first one, or of a further one. None if they are not known.
+fn granted_scopes<'a>(params: &'a AccountParams, token: Option<&str>) -> Option<&'a [String]> {
+    let first = params.granted_scopes.as_ref().unwrap_or(&params.requested_scopes).as_slice();
+    // What is asked for a further token is granted as a whole, and not reported.
+    let further = params.requested_user_scopes.as_slice();
+    match token {
+        Some(_) => Some(further).filter(|_| !first.is_empty() || !further.is_empty()),
+        None if params.only_token.is_some() && !further.is_empty() => Some(further),
+        None => Some(first).filter(|scopes| !scopes.is_empty()),
+    }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use switchboard_catalog::{Tool, ToolRow, Toolkit};
+use switchboard_types::AllowedTools;
 
 use super::{Tools, tags};
 use crate::app::base::tools::FoundTool;
 use crate::app::session::Session;
 use crate::app::session::policy::{CallKind, PreloadTools, Tag, ToolDescription};
+use crate::error::Result;
 
 /// Which tools are listed.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,8 @@ pub struct ToolFilter {
     pub tags: Vec<Tag>,
     /// That one of these scopes is enough for.
     pub scopes: Vec<String>,
+    /// That an auth config allows: toolkits, each with the tools that it is limited to. All if there are none.
+    pub auth_configs: Vec<(String, Option<AllowedTools>)>,
     /// What they are for, in words: the best first.
     pub search: Option<String>,
     /// Also those that will be removed.
@@ -39,7 +43,7 @@ impl Tools {
                 slugs.iter().filter_map(|slug| self.core.toolkit(slug)).flat_map(|toolkit| rows(&toolkit)).collect()
             }
         };
-        found.retain(|found| filter.admits(&found.row));
+        found.retain(|found| filter.admits(&found.row) && filter.is_of_auth_config(found));
         if let Some(search) = &filter.search {
             return ranked(found, search);
         }
@@ -66,6 +70,28 @@ impl Tools {
         found.dedup_by(|one, other| one.row.slug == other.row.slug);
         found
     }
+
+    /// Of those, the ones that the auth config of the account allows which the session would use. Where a call may choose
+    /// among several accounts, it decides.
+    ///
+    /// # Errors
+    /// The database does not respond.
+    pub async fn listed(&self, session: &Session) -> Result<Vec<FoundTool>> {
+        let mut found = self.preloaded(session);
+        if session.config.is_multi_account() || found.is_empty() {
+            return Ok(found);
+        }
+        // They are in the order of their slugs, so that tools of one toolkit are mostly neighbours.
+        let mut toolkits: Vec<&Arc<Toolkit>> = found.iter().map(|found| &found.toolkit).collect();
+        toolkits.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        let accounts = self.sessions.default_accounts(session, &toolkits).await?;
+        found.retain(|found| {
+            let allowed = accounts.get(&found.toolkit.slug).and_then(|account| account.allowed_tools.as_deref());
+            let call = CallKind::ToolName { slug: &found.row.slug, toolkit: &found.toolkit.slug };
+            session.config.check_account(call, allowed).is_ok()
+        });
+        Ok(found)
+    }
 }
 
 /// Whether the session's policy allows a tool.
@@ -81,6 +107,13 @@ fn rows(toolkit: &Arc<Toolkit>) -> Vec<FoundTool> {
 }
 
 impl ToolFilter {
+    fn is_of_auth_config(&self, found: &FoundTool) -> bool {
+        let admits = |(toolkit, allowed): &(String, Option<AllowedTools>)| {
+            *toolkit == found.toolkit.slug && allowed.as_ref().is_none_or(|allowed| allowed.admits(&found.row.slug))
+        };
+        self.auth_configs.is_empty() || self.auth_configs.iter().any(admits)
+    }
+
     fn admits(&self, tool: &Tool) -> bool {
         let has_tag = self.tags.is_empty() || tags(tool).iter().any(|tag| self.tags.contains(tag));
         let is_enough = |scopes: &Vec<String>| scopes.iter().all(|scope| self.scopes.contains(scope));

@@ -22,13 +22,13 @@ pub mod scopes;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use switchboard_catalog::{Effect, Tool};
 
 use crate::app::base::core::Core;
 use crate::app::execute::Executor;
 use crate::app::file::Files;
 use crate::app::link::Links;
-use crate::app::session::policy::Tag;
+use crate::app::session::Sessions;
+pub use crate::app::session::policy::tags;
 
 use checks::Checks;
 pub(crate) use front_end::unsent_request;
@@ -40,6 +40,7 @@ pub struct Tools {
     executor: Arc<Executor>,
     links: Arc<Links>,
     files: Arc<Files>,
+    sessions: Arc<Sessions>,
     checks: Checks,
     offers: Offers,
 }
@@ -48,8 +49,14 @@ crate::redacted_debug!(Tools, ToolCall);
 
 impl Tools {
     /// Creates the service from the services that it uses.
-    pub fn new(core: Arc<Core>, executor: Arc<Executor>, links: Arc<Links>, files: Arc<Files>) -> Self {
-        Self { core, executor, links, files, checks: Checks::default(), offers: Offers::default() }
+    pub fn new(
+        core: Arc<Core>,
+        executor: Arc<Executor>,
+        links: Arc<Links>,
+        files: Arc<Files>,
+        sessions: Arc<Sessions>,
+    ) -> Self {
+        Self { core, executor, links, files, sessions, checks: Checks::default(), offers: Offers::default() }
     }
 }
 
@@ -61,22 +68,4 @@ pub struct ToolCall {
     pub account: Option<String>,
     /// Everything up to the request, which is the result. Nothing is sent.
     pub dry_run: bool,
-}
-
-/// The behaviour hints of a tool: exactly one for its effect, and what else is true.
-pub fn tags(tool: &Tool) -> Vec<Tag> {
-    let effect = match tool.effect {
-        Effect::Read => Tag::ReadOnlyHint,
-        Effect::Create => Tag::CreateHint,
-        Effect::Update => Tag::UpdateHint,
-        Effect::Destructive => Tag::DestructiveHint,
-    };
-    let mut tags = vec![effect];
-    if tool.idempotent {
-        tags.push(Tag::IdempotentHint);
-    }
-    if tool.open_world {
-        tags.push(Tag::OpenWorldHint);
-    }
-    tags
 }

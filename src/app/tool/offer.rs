@@ -13,6 +13,7 @@ use super::outcome::{LinkReason, NeededLink};
 use crate::app::execute::context::CallContext;
 use crate::app::link::LinkRequest;
 use crate::app::session::Session;
+use crate::app::session::link_scopes::LinkScopes;
 use crate::error::Result;
 
 /// Number of links that are remembered.
@@ -91,20 +92,23 @@ impl Tools {
         context: &CallContext,
     ) -> Result<Option<(String, AccountId)>> {
         let actor = context.actor();
-        let missing: &[String] = match &needed.reason {
+        let missing = match &needed.reason {
             LinkReason::NoConnection => {
                 let request = LinkRequest { toolkit: needed.toolkit.clone(), ..LinkRequest::default() };
                 let link = self.links.create(actor, session, &request).await?;
                 return Ok(Some((link.redirect_url, link.account_id)));
             }
-            LinkReason::ConnectionExpired => &[],
-            LinkReason::MissingScope(missing) => missing,
+            LinkReason::ConnectionExpired => LinkScopes::default(),
+            LinkReason::MissingScope(missing) if needed.lacks_user_scopes => {
+                LinkScopes { user_scopes: missing.clone(), ..LinkScopes::default() }
+            }
+            LinkReason::MissingScope(missing) => LinkScopes { scopes: missing.clone(), ..LinkScopes::default() },
         };
         let Some(account) = self.own_account(session, needed).await? else { return Ok(None) };
         let manage = session.config.manage_connections.as_ref();
         let callback = manage.and_then(|manage| manage.callback_url.as_deref());
         // The same account again, so that what uses it goes on with it.
-        self.links.create_again(actor, &account, missing, callback).await
+        self.links.create_again(actor, &account, &missing, callback).await
     }
 
     /// The account that the call would have used, if it is the session's user's own: only its user may connect it again.

@@ -115,6 +115,8 @@ pub struct NeededLink {
     pub redirect_url: Option<String>,
     /// The account that the link connects.
     pub account: Option<AccountId>,
+    /// Missing scopes are user-level scopes: those of a further token of the account.
+    pub lacks_user_scopes: bool,
     /// What to tell the user; never empty.
     pub message: String,
     /// The error of a surface that cannot offer a link.

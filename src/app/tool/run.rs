@@ -174,6 +174,7 @@ fn without_answer(
             toolkit: found.toolkit.slug.clone(),
             redirect_url: None,
             account: front_end.account.get().cloned(),
+            lacks_user_scopes: found.row.token.is_some(),
             message: format!("{}. {}", error.message().trim_end_matches('.'), error.suggested_fix()),
             error,
         })),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Tools;
+use crate::app::base::scopes::{Need, add_least};
 use crate::app::base::tools::FoundTool;
 use crate::error::{Error, Result};
 
@@ -20,7 +21,7 @@ pub struct ScopeChoice {
 /// Two sets of scopes, each enough for all tools.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RecommendedScopes {
-    /// For each tool what allows least beside it.
+    /// For each tool its first alternative, without what others make unnecessary.
     pub least_privilege: BTreeSet<String>,
     /// As few scopes as possible.
     pub fewest: BTreeSet<String>,
@@ -43,7 +44,12 @@ impl Tools {
         let mut alternatives = Vec::with_capacity(tools.len());
         let mut impossible = Vec::new();
         for found in tools.iter().filter(|found| !found.row.scopes.is_empty()) {
-            let usable: Vec<&Vec<String>> = found.row.scopes.iter().filter(|scopes| choice.admits(scopes)).collect();
+            // That a tool also works without scopes is no reason not to recommend what it needs for all data.
+            let needed = found.row.scopes.iter().filter(|scopes| !scopes.is_empty());
+            let usable: Vec<&[String]> = needed.filter(|scopes| choice.admits(scopes)).map(Vec::as_slice).collect();
+            if usable.is_empty() && found.row.scopes.iter().any(Vec::is_empty) {
+                continue;
+            }
             if usable.is_empty() {
                 impossible
                     .push(format!("Error in payload.tools: {} needs other scopes than those given", found.row.slug));
@@ -53,29 +59,28 @@ impl Tools {
         if !impossible.is_empty() {
             return Err(Error::validation(impossible));
         }
-        let asked = choice.include.clone();
         // Tools that need the same count once: the work grows with the number of different needs.
-        alternatives.sort();
+        alternatives.sort_unstable();
         alternatives.dedup();
-        // The alternatives of a tool stand in the order of what they allow.
-        let least = alternatives.iter().filter_map(|usable| usable.first()).flat_map(|scopes| scopes.iter().cloned());
+        let mut least = choice.include.iter().map(String::as_str).collect();
+        add_least(&mut least, alternatives.clone());
         Ok(RecommendedScopes {
-            least_privilege: asked.iter().cloned().chain(least).collect(),
-            fewest: fewest(asked, alternatives),
+            least_privilege: least.into_iter().map(str::to_owned).collect(),
+            fewest: fewest(choice.include.clone(), alternatives),
         })
     }
 }
 
 /// Adds, again and again, the alternative that makes most tools possible for each scope that it adds.
-fn fewest(mut asked: BTreeSet<String>, mut open: Vec<Vec<&Vec<String>>>) -> BTreeSet<String> {
+fn fewest(mut asked: BTreeSet<String>, mut open: Vec<Need<'_>>) -> BTreeSet<String> {
     loop {
-        let is_possible = |asked: &BTreeSet<String>, usable: &[&Vec<String>]| {
+        let is_possible = |asked: &BTreeSet<String>, usable: &[&[String]]| {
             usable.iter().any(|scopes| scopes.iter().all(|scope| asked.contains(scope)))
         };
         open.retain(|usable| !is_possible(&asked, usable));
-        let gain = |scopes: &Vec<String>| {
+        let gain = |scopes: &[String]| {
             let added = scopes.iter().filter(|scope| !asked.contains(*scope)).count().max(1);
-            let with: BTreeSet<String> = asked.iter().chain(scopes).cloned().collect();
+            let with: BTreeSet<String> = asked.iter().chain(scopes.iter()).cloned().collect();
             open.iter().filter(|usable| is_possible(&with, usable)).count() * 1_000 / added
         };
         // Of equal ones the first, which allows less.

@@ -10,6 +10,9 @@ use crate::support::browser::Browser;
 use crate::support::http::{Api, Reply};
 use crate::support::server::TestServer;
 
+/// A tool of the sandbox.
+const TOOL: &str = "SANDBOX_LIST_NOTES";
+
 pub async fn patch(api: &Api, id: &str, body: &Value) -> Reply {
     api.call("PATCH", &format!("/auth_configs/{id}"), body.to_string()).await
 }
@@ -57,14 +60,29 @@ async fn missing_fields_stay_and_given_fields_are_merged() {
         (json!({ "credentials": { "scopes": null } }), "/credentials/scopes", Value::Null),
         (json!({ "credentials": { "oauth_redirect_uri": null } }), "/credentials/oauth_redirect_uri", Value::Null),
         (json!({ "is_enabled_for_tool_router": false }), "/is_enabled_for_tool_router", json!(false)),
-        (json!({ "restrict_to_following_tools": ["A"] }), "/restrict_to_following_tools", json!(["A"])),
+        (json!({ "restrict_to_following_tools": [TOOL] }), "/restrict_to_following_tools", json!([TOOL])),
         (json!({ "restrict_to_following_tools": [] }), "/restrict_to_following_tools", json!([])),
         (
-            json!({ "tool_access_config": { "tools_available_for_execution": ["A"] } }),
+            json!({ "tool_access_config": { "tools_available_for_execution": [TOOL] } }),
             "/tool_access_config",
-            json!({ "tools_available_for_execution": ["A"] }),
+            json!({ "tools_available_for_execution": [TOOL] }),
         ),
-        (json!({ "tool_access_config": {} }), "/tool_access_config", json!({})),
+        // SDKs send an empty object when they change something else.
+        (
+            json!({ "tool_access_config": {} }),
+            "/tool_access_config",
+            json!({ "tools_available_for_execution": [TOOL] }),
+        ),
+        (
+            json!({ "tool_access_config": { "tools_for_connected_account_creation": [TOOL] } }),
+            "/tool_access_config",
+            json!({ "tools_available_for_execution": [TOOL], "tools_for_connected_account_creation": [TOOL] }),
+        ),
+        (
+            json!({ "tool_access_config": { "tools_available_for_execution": [] } }),
+            "/tool_access_config",
+            json!({ "tools_for_connected_account_creation": [TOOL] }),
+        ),
     ];
     for (change, place, expected) in steps {
         let before = read(api, &id).await;
@@ -81,7 +99,7 @@ async fn missing_fields_stay_and_given_fields_are_merged() {
     let end = read(api, &id).await;
     assert_eq!(end["credentials"], json!({ "client_id": "other", "client_secret": "REDACTED" }));
     let events = server.app.core.store.audit_events(&server.project_id, &id).await.unwrap();
-    assert_eq!(events.iter().filter(|event| event.action == "auth_config.update").count(), 14);
+    assert_eq!(events.iter().filter(|event| event.action == "auth_config.update").count(), 16);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,8 +163,8 @@ async fn no_concurrent_change_is_lost() {
         json!({ "credentials": { "user_scopes": ["u1"] } }),
         json!({ "credentials": { "oauth_redirect_uri": "https://app.example.com/new" } }),
         json!({ "is_enabled_for_tool_router": false }),
-        json!({ "tool_access_config": { "tools_for_connected_account_creation": ["T"] } }),
-        json!({ "restrict_to_following_tools": ["R"] }),
+        json!({ "tool_access_config": { "tools_for_connected_account_creation": [TOOL] } }),
+        json!({ "restrict_to_following_tools": [TOOL] }),
         json!({}),
     ];
     let mut calls = JoinSet::new();
@@ -165,8 +183,8 @@ async fn no_concurrent_change_is_lost() {
     });
     assert_eq!((&read["name"], &read["credentials"]), (&json!("last"), &expected));
     assert_eq!(read["is_enabled_for_tool_router"], false);
-    assert_eq!(read["tool_access_config"], json!({ "tools_for_connected_account_creation": ["T"] }));
-    assert_eq!(read["restrict_to_following_tools"], json!(["R"]));
+    assert_eq!(read["tool_access_config"], json!({ "tools_for_connected_account_creation": [TOOL] }));
+    assert_eq!(read["restrict_to_following_tools"], json!([TOOL]));
     let row = server.app.core.store.auth_config(&server.project_id, &id.as_str().into()).await.unwrap().unwrap();
     assert_eq!(server.app.credentials.open_auth_config(&row).unwrap().get("client_secret"), Some("new-secret"));
     assert!(row.updated_at.since(row.created_at).as_millis() >= 20, "each change is a version of its own");

@@ -83,8 +83,8 @@ async fn a_custom_auth_config_is_returned_with_masked_secrets() {
         own_client(&json!({ "scopes": "notes:read,profile", "oauth_redirect_uri": "https://app.example.com/cb" }));
     config["name"] = "Ünser Client".into();
     config["is_enabled_for_tool_router"] = false.into();
-    config["restrict_to_following_tools"] = json!(["SANDBOX_A"]);
-    config["tool_access_config"] = json!({ "tools_for_connected_account_creation": ["SANDBOX_A"] });
+    config["restrict_to_following_tools"] = json!(["SANDBOX_LIST_NOTES"]);
+    config["tool_access_config"] = json!({ "tools_for_connected_account_creation": ["SANDBOX_LIST_NOTES"] });
     let made = create(&server.api, "sandbox", &config).await;
     let id = text(&made["auth_config"], "id");
     let read = server.api.get(&format!("/auth_configs/{id}")).await.expect(200);
@@ -106,8 +106,8 @@ async fn a_custom_auth_config_is_returned_with_masked_secrets() {
         },
         "status": "ENABLED",
         "no_of_connections": 0,
-        "restrict_to_following_tools": ["SANDBOX_A"],
-        "tool_access_config": { "tools_for_connected_account_creation": ["SANDBOX_A"] },
+        "restrict_to_following_tools": ["SANDBOX_LIST_NOTES"],
+        "tool_access_config": { "tools_for_connected_account_creation": ["SANDBOX_LIST_NOTES"] },
         "is_enabled_for_tool_router": false,
         "redirect_uri": "https://app.example.com/cb",
         "shared_connection_fields": {},

@@ -65,6 +65,7 @@ mod sessions;
 mod shared;
 mod shared_access;
 mod shared_fields;
+mod tool_access;
 mod tool_failures;
 mod tool_files;
 mod tool_lists;

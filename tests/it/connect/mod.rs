@@ -14,6 +14,7 @@ pub mod flow;
 mod further;
 mod identity;
 mod keys;
+mod least_scopes;
 mod links;
 mod nonsense;
 mod pages;

@@ -52,6 +52,11 @@ pub struct Identity {
     /// `identity`.
     #[serde(default)]
     pub schemes: Vec<Scheme>,
+    /// Scopes that the request needs, as alternatives: `[["read_user"], ["api"]]`. A link that asks only for the
+    /// scopes of some tools asks for these, too. Not needed for scopes of `scopes` that no tool names: these are
+    /// always asked for.
+    #[serde(default)]
+    pub scopes: Vec<Vec<String>>,
 }
 
 /// A request made once after connecting. The values it finds are stored with the account and available to

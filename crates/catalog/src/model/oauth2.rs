@@ -88,7 +88,7 @@ pub struct OAuth2 {
     /// Useful scopes that a user or an installation may lack; sent in `optional_scope_parameter`.
     #[serde(default)]
     pub optional_scopes: Vec<String>,
-    /// All scopes to offer to a developer.
+    /// All scopes to offer to a developer. Links that ask for what tools need choose among them.
     #[serde(default)]
     pub available_scopes: Vec<String>,
     /// Separator of scopes: `" "` (default), `","` or `"+"`.

@@ -60,9 +60,14 @@ pub struct Tool {
     /// The arguments, by name.
     #[serde(default)]
     pub input: BTreeMap<String, Argument>,
-    /// Scopes that allow the call: one of the lists is enough, of which all are needed.
+    /// Scopes that allow the call: one of the lists is enough, of which all are needed. A link asks for the first one
+    /// that it can ask for, unless another one is asked for anyway. An empty list at the end means that the call also
+    /// works without any scope, for a part of the data such as what is public.
     #[serde(default)]
     pub scopes: Vec<Vec<String>>,
+    /// The further token of an account (`[[oauth2.tokens]]`) that the toolkit's file sends with the call, such as the
+    /// person's beside the app's. `scopes` are then user-level scopes, which that token must have.
+    pub token: Option<String>,
     /// JSON pointer of the result in the provider's answer, below `/data` for GraphQL. The whole answer when omitted.
     pub result: Option<String>,
     /// Only the properties that `output` names are returned.

@@ -47,6 +47,7 @@ pub(crate) fn findings(tools: &[Tool], toolkit: &Toolkit) -> Vec<Finding> {
         check.request(&path, tool);
         check.body(&path, tool);
         check.effect(&path, tool);
+        check.scopes(&path, tool);
         check.answer(&path, tool);
         check.paging(&path, tool);
     }
@@ -65,13 +66,13 @@ pub(crate) fn findings(tools: &[Tool], toolkit: &Toolkit) -> Vec<Finding> {
     check.findings
 }
 
-struct Check<'t> {
-    toolkit: &'t Toolkit,
+pub(super) struct Check<'t> {
+    pub(super) toolkit: &'t Toolkit,
     findings: Vec<Finding>,
 }
 
 impl Check<'_> {
-    fn require(&mut self, holds: bool, path: &Path, message: &str) {
+    pub(super) fn require(&mut self, holds: bool, path: &Path, message: &str) {
         if !holds {
             self.findings.push(Finding { path: path.clone(), message: message.to_owned() });
         }
@@ -318,10 +319,6 @@ impl Check<'_> {
             &path.key("effect"),
             "DELETE deletes: its effect is `destructive`",
         );
-        for (index, scopes) in tool.scopes.iter().enumerate() {
-            let fits = !scopes.is_empty() && scopes.iter().all(|scope| !scope.is_empty() && !scope.contains(' '));
-            self.require(fits, &path.key("scopes").index(index), "must be a list of scopes without blanks");
-        }
     }
 
     fn answer(&mut self, path: &Path, tool: &Tool) {

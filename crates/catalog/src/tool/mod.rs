@@ -4,6 +4,7 @@
 //! - `check.rs`: the rules of a tool;
 //! - `profile.rs`: the subset of JSON Schema that all model vendors accept;
 //! - `rows.rs`: tools with the bytes that clients get;
+//! - `scopes.rs`: the rules of their scopes;
 //! - `template.rs`: bodies as JSON with arguments in braces;
 //! - `emit.rs`: the schemas that clients get.
 
@@ -11,9 +12,11 @@ mod check;
 mod emit;
 mod profile;
 mod rows;
+mod scopes;
 mod template;
 
 pub(crate) use check::findings;
 pub(crate) use rows::{PackedTools, unpacked};
 pub use rows::{ToolRow, Tools};
+pub(crate) use scopes::are_scopes;
 pub use template::{CALL_ID, ITEM, Template, TextPart, parse_text};

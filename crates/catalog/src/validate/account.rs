@@ -5,6 +5,7 @@ use super::{Check, is_header_name, is_pointer};
 use crate::model::{Identity, PostConnect, Probe};
 use crate::path::Path;
 use crate::scheme::Scheme;
+use crate::tool::are_scopes;
 
 impl Check<'_> {
     pub(super) fn account(&mut self) {
@@ -53,6 +54,14 @@ impl Check<'_> {
             let any_token = schemes.iter().any(|scheme| scheme.is_oauth2());
             self.require(any_token, &path.key("request"), "required unless a token response identifies the account");
         }
+        for (index, scopes) in identity.scopes.iter().enumerate() {
+            let path = path.key("scopes").index(index);
+            let fits = !scopes.is_empty() && are_scopes(scopes);
+            self.require(fits, &path, "must be a list of scopes without blanks");
+        }
+        let has_scopes = schemes.iter().any(|scheme| self.toolkit.oauth(*scheme).is_some());
+        let message = "only OAuth 2.0 with a user has scopes";
+        self.require(identity.scopes.is_empty() || has_scopes, &path.key("scopes"), message);
         let pointers = [
             ("id", Some(&identity.id)),
             ("email", identity.email.as_ref()),

@@ -26,8 +26,11 @@ pub use state::{
     end_connecting, initiate, insert, lock_for_link, record_failed_attempt, set_auth_config,
 };
 
+use std::sync::Arc;
+
 use switchboard_types::{
-    AccountId, AccountParams, AuthConfigId, CredentialVersion, Fence, LinkId, ProjectId, Reason, Scheme, Timestamp,
+    AccountId, AccountParams, AllowedTools, AuthConfigId, CredentialVersion, Fence, LinkId, ProjectId, Reason, Scheme,
+    Timestamp,
 };
 
 /// Status of an account (contract section 3.4).
@@ -167,4 +170,6 @@ pub struct AccountRow {
     pub updated_at: Timestamp,
     /// Its auth config exists and is enabled.
     pub has_enabled_auth_config: bool,
+    /// The only tools that its auth config lets it run; `None` for any. Only if the auth config is enabled.
+    pub allowed_tools: Option<Arc<AllowedTools>>,
 }

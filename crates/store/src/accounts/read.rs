@@ -1,6 +1,8 @@
 //! Finders. Each takes the project.
 
-use switchboard_types::{AccountId, AuthConfigId, CredentialVersion, Fence, ProjectId, Timestamp};
+use std::sync::Arc;
+
+use switchboard_types::{AccountId, AllowedTools, AuthConfigId, CredentialVersion, Fence, ProjectId, Timestamp};
 
 use super::{AccountRow, AccountStatus, AccountType};
 use crate::row::{push_in, push_not_in};
@@ -26,21 +28,24 @@ macro_rules! has_enabled_auth_config {
     };
 }
 
+/// Selects accounts, each with the settings of its auth config, which are NULL unless it is usable.
 macro_rules! select {
     ($($rest:tt)*) => {
         concat!(
             "SELECT id, project_id, user_id, toolkit, auth_config_id, scheme, status, status_reason, alias, ",
             "word_id, account_type, acl, params, credential_sealed, credential_version, expires_at, ",
             "issued_at, refresh_fence, refresh_lease_until, refresh_started_at, refresh_failures, ",
-            "refresh_rejections, refresh_retry_at, created_at, updated_at, link_id, refresh_due_at, ",
-            has_enabled_auth_config!(),
-            " AS is_enabled FROM connected_accounts ",
+            "refresh_rejections, refresh_retry_at, created_at, updated_at, link_id, refresh_due_at, (SELECT ",
+            "auth_configs.settings FROM auth_configs WHERE auth_configs.id = auth_config_id ",
+            "AND auth_configs.status = 'ENABLED' AND auth_configs.deleted_at IS NULL) AS enabled_settings ",
+            "FROM connected_accounts ",
             $($rest)*
         )
     };
 }
 
 pub(super) fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
+    let allowed_tools = row.opt_parsed(27, AllowedTools::of_settings)?;
     Ok(AccountRow {
         id: row.id(0)?,
         project_id: row.id(1)?,
@@ -69,7 +74,8 @@ pub(super) fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
         updated_at: row.timestamp(24)?,
         link_id: row.opt_id(25)?,
         refresh_due_at: row.opt_timestamp(26)?,
-        has_enabled_auth_config: row.flag(27)?,
+        has_enabled_auth_config: allowed_tools.is_some(),
+        allowed_tools: allowed_tools.flatten().map(Arc::new),
     })
 }
 

@@ -1,6 +1,8 @@
 //! Decides whether a session's policy allows a call. This is the only place that decides it: for links, raw
 //! API calls and tools, and for whatever lists them.
 
+use switchboard_types::AllowedTools;
+
 use super::{Filter, SessionConfig, Tag, Tags};
 use crate::app::base::errors::toolkit_not_allowed;
 use crate::error::{Code, Error};
@@ -51,6 +53,10 @@ pub enum Denial {
     Toolkit,
     /// The tool or its tags are excluded.
     Tool,
+    /// The auth config of the account excludes the tool.
+    ToolOfAccount,
+    /// A raw API call could do what the auth config of the account excludes.
+    RawCallOfAccount,
 }
 
 impl<'a> CallKind<'a> {
@@ -77,6 +83,15 @@ impl Denial {
             Self::Toolkit => toolkit_not_allowed(call.toolkit()),
             Self::Tool => Error::new(Code::Forbidden, "The session's policy excludes this tool")
                 .fix("Admit the tool in `tools` and its tags in `tags` of the session."),
+            Self::ToolOfAccount => Error::new(Code::Forbidden, "The account's auth config excludes this tool").fix(
+                "Add the tool to tool_access_config.tools_available_for_execution of the auth config (and to \
+                 restrict_to_following_tools, if it has any), or use an account of another auth config.",
+            ),
+            Self::RawCallOfAccount => Error::new(
+                Code::Forbidden,
+                "The account's auth config excludes this call: it could do what an excluded tool does",
+            )
+            .fix("Use a tool that the auth config allows, or switch raw calls on with proxy_execute.enable true of a session."),
         }
     }
 }
@@ -99,6 +114,22 @@ impl SessionConfig {
             CallKind::Tool(tool) if !self.admits_name(tool.slug, tool.toolkit) || !self.admits_tags(tool) => {
                 Err(Denial::Tool)
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the auth config of the account that is used allows a call that [`Self::check`] allows. `allowed` is what
+    /// it limits its accounts to.
+    ///
+    /// # Errors
+    /// The call is of another tool; or it is raw, and the session does not switch raw calls on.
+    pub fn check_account(&self, call: CallKind<'_>, allowed: Option<&AllowedTools>) -> Result<(), Denial> {
+        let Some(allowed) = allowed else { return Ok(()) };
+        let is_on = self.proxy_execute.is_some_and(|proxy| proxy.enable);
+        match call {
+            CallKind::Proxy { .. } if !is_on => Err(Denial::RawCallOfAccount),
+            CallKind::ToolName { slug, .. } if !allowed.admits(slug) => Err(Denial::ToolOfAccount),
+            CallKind::Tool(tool) if !allowed.admits(tool.slug) => Err(Denial::ToolOfAccount),
             _ => Ok(()),
         }
     }

@@ -9,6 +9,7 @@ mod check;
 mod experimental;
 mod schema;
 mod spelling;
+mod tags;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ pub use blocks::{
 };
 pub use check::{CallKind, Denial, ToolDescription};
 pub use experimental::{Experimental, Instant, InstantRules};
+pub use tags::tags;
 
 /// A user and a policy. Whatever is left out is not restricted, or has the default named.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]

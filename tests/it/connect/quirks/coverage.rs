@@ -8,8 +8,10 @@ use serde_json::Value;
 use crate::support::tools::root;
 
 /// Proven by other tests, in the file that is named.
-const ELSEWHERE: [(&str, &str); 27] = [
+const ELSEWHERE: [(&str, &str); 29] = [
     ("Toolkit.paths", "tests/it/api/proxy_endpoints.rs"),
+    ("Identity.scopes", "tests/it/connect/least_scopes.rs"),
+    ("OAuth2.available_scopes", "tests/it/connect/least_scopes.rs"),
     ("OAuth2.token_limit", "tests/it/connect/reach.rs"),
     ("ExtraToken.alone", "tests/it/connect/further.rs"),
     ("ExtraToken.expires_in", "tests/it/connect/further.rs"),
@@ -40,8 +42,7 @@ const ELSEWHERE: [(&str, &str); 27] = [
 
 /// For people and clients; nothing that goes to a provider depends on them. The reset of a rate limit is for
 /// tools, which are not there yet.
-const SAY_NOTHING: [&str; 17] = [
-    "OAuth2.available_scopes",
+const SAY_NOTHING: [&str; 16] = [
     "RateLimit.reset_header",
     "RateLimit.reset_unit",
     "Sunset.date",
