@@ -231,7 +231,7 @@ impl App {
             Arc::clone(&refresher),
             Arc::clone(&revocations),
         ));
-        let call_log = Arc::new(CallLog::new(Arc::clone(&core), Arc::clone(&projects), ring));
+        let call_log = Arc::new(CallLog::new(Arc::clone(&core), Arc::clone(&projects), ring.clone()));
         let executor = Arc::new(Executor::new(
             Arc::clone(&core),
             Arc::clone(&limits),
@@ -248,6 +248,7 @@ impl App {
             Arc::clone(&links),
             Arc::clone(&files),
             Arc::clone(&sessions),
+            ring,
         ));
         let explanations = Arc::new(Explanations::new(
             Arc::clone(&core),

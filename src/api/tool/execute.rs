@@ -17,9 +17,10 @@ use crate::api::http::path::Id;
 use crate::api::tool::logged::{self, Start};
 use crate::app::App;
 use crate::app::execute::context::CallContext;
-use crate::app::tool::ToolCall;
 use crate::app::tool::direct::DirectCall;
 use crate::app::tool::outcome::{LinkReason, NeededLink, Outcome, ToolFailure};
+use crate::app::tool::pages::{AllPages, MAX_CALLS, MAX_ITEMS, ResultPage};
+use crate::app::tool::{CallOptions, ToolCall};
 use crate::error::{Code, Error, Result};
 
 /// Body of a session's call.
@@ -34,6 +35,11 @@ pub struct SessionCall {
     arguments: Option<Value>,
     /// Which of several accounts is used, by id, word id or alias; only in a session with `multi_account`.
     account: Option<String>,
+    /// The position of a page of results: `page.next` of the response before, with the same tool and arguments. An
+    /// extension of this server.
+    page: Option<String>,
+    /// Several pages of results in one response. An extension of this server.
+    all_pages: Option<AllPagesBody>,
     /// Check everything and build the request, but send nothing: the result is what would be sent. An extension of this
     /// server.
     dry_run: Option<bool>,
@@ -64,6 +70,11 @@ pub struct DirectBody {
     /// The tool's arguments.
     #[schemars(with = "Option<Map<String, Value>>")]
     arguments: Option<Value>,
+    /// The position of a page of results: `page.next` of the response before, with the same tool and arguments. An
+    /// extension of this server.
+    page: Option<String>,
+    /// Several pages of results in one response. An extension of this server.
+    all_pages: Option<AllPagesBody>,
     /// Check everything and build the request, but send nothing: the result is what would be sent. An extension of this
     /// server.
     dry_run: Option<bool>,
@@ -79,6 +90,31 @@ pub struct DirectBody {
     allow_tracing: Option<bool>,
 }
 
+/// How many pages are wanted in one response.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "AllPages")]
+#[serde(deny_unknown_fields)]
+struct AllPagesBody {
+    /// No further page is fetched once there are so many results: 1 to 1000, by default 1000.
+    #[schemars(range(min = 1, max = 1_000))]
+    max_items: Option<usize>,
+    /// Pages: 1 to 10, by default 10.
+    #[schemars(range(min = 1, max = 10))]
+    max_calls: Option<usize>,
+}
+
+/// Where the results of a response are in their list.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolResultPage")]
+struct PageView {
+    /// `page` of the call for the next page; null on the last one.
+    next: Option<String>,
+    /// Whether there are further results.
+    has_more: bool,
+    /// Number of results in this response.
+    count: usize,
+}
+
 /// The outcome of a session's call.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ToolExecution {
@@ -90,6 +126,9 @@ pub struct ToolExecution {
     error: Option<String>,
     /// Id of this call, for the logs.
     log_id: String,
+    /// Where the results are in their list; absent if the tool has no pages. An extension of this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<PageView>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
@@ -111,6 +150,9 @@ pub struct DirectToolExecution {
     successful: bool,
     /// Id of this call, for the logs.
     log_id: String,
+    /// Where the results are in their list; absent if the tool has no pages. An extension of this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<PageView>,
 }
 
 /// `POST /tool_router/session/{session_id}/execute` → 200, also when the tool fails.
@@ -130,7 +172,7 @@ pub async fn in_session(
     let call = ToolCall {
         arguments: arguments(body.arguments)?,
         account: body.account,
-        dry_run: body.dry_run.unwrap_or(false),
+        options: options(body.page, body.all_pages, body.dry_run)?,
     };
     let logged = match logged::start(&app, caller.actor(), idempotency).await? {
         Start::Call(logged) => logged,
@@ -175,7 +217,7 @@ pub async fn direct(
         user_id: body.user_id.or(body.entity_id),
         account: body.connected_account_id,
         version: body.version,
-        dry_run: body.dry_run.unwrap_or(false),
+        options: options(body.page, body.all_pages, body.dry_run)?,
     };
     let logged = match logged::start(&app, caller.actor(), idempotency).await? {
         Start::Call(logged) => logged,
@@ -197,16 +239,45 @@ pub async fn direct(
 
 impl ToolExecution {
     fn new(outcome: Outcome, log_id: &str) -> Self {
+        let page = page_of(&outcome);
         let (data, error) = printed(outcome);
         let result_type = if error.is_none() { ResultType::Completed } else { ResultType::Failed };
-        Self { result_type, data, error, log_id: log_id.to_owned() }
+        Self { result_type, data, error, log_id: log_id.to_owned(), page }
     }
 }
 
 impl DirectToolExecution {
     fn new(outcome: Outcome, log_id: &str) -> Self {
+        let page = page_of(&outcome);
         let (data, error) = printed(outcome);
-        Self { data, successful: error.is_none(), error, log_id: log_id.to_owned() }
+        Self { data, successful: error.is_none(), error, log_id: log_id.to_owned(), page }
+    }
+}
+
+/// How a call is made.
+fn options(page: Option<String>, all_pages: Option<AllPagesBody>, dry_run: Option<bool>) -> Result<CallOptions> {
+    let within = |name: &str, given: Option<usize>, max: usize| match given {
+        Some(number) if !(1..=max).contains(&number) => {
+            Err(Error::field(&format!("all_pages.{name}"), format!("must be a number from 1 to {max}")))
+        }
+        given => Ok(given.unwrap_or(max)),
+    };
+    let all_pages = match all_pages {
+        Some(AllPagesBody { max_items, max_calls }) => Some(AllPages {
+            max_items: within("max_items", max_items, MAX_ITEMS)?,
+            max_calls: within("max_calls", max_calls, MAX_CALLS)?,
+        }),
+        None => None,
+    };
+    Ok(CallOptions { page, all_pages, dry_run: dry_run.unwrap_or(false) })
+}
+
+fn page_of(outcome: &Outcome) -> Option<PageView> {
+    match outcome {
+        Outcome::Completed { page: Some(ResultPage { next, count }), .. } => {
+            Some(PageView { next: next.clone(), has_more: next.is_some(), count: *count })
+        }
+        _ => None,
     }
 }
 
@@ -226,7 +297,7 @@ fn arguments(given: Option<Value>) -> Result<Map<String, Value>> {
 /// The data and the error of an outcome. The error is there exactly if the tool did not do what it does.
 fn printed(outcome: Outcome) -> (Map<String, Value>, Option<String>) {
     match outcome {
-        Outcome::Completed { data } => (data, None),
+        Outcome::Completed { data, .. } => (data, None),
         Outcome::Failed(failure) => {
             let ToolFailure { kind, message, status, retry_after_ms, answer } = failure;
             let mut data = Map::new();

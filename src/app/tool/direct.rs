@@ -5,7 +5,7 @@ use switchboard_store::accounts::AccountType;
 use switchboard_types::{ProjectId, SessionId};
 
 use super::outcome::{LinkReason, Outcome};
-use super::{ToolCall, Tools};
+use super::{CallOptions, ToolCall, Tools};
 use crate::app::execute::context::CallContext;
 use crate::app::session::Session;
 use crate::app::session::policy::SessionConfig;
@@ -24,8 +24,8 @@ pub struct DirectCall {
     pub account: Option<String>,
     /// `latest` or the version of the tool here.
     pub version: Option<String>,
-    /// As in [`ToolCall`].
-    pub dry_run: bool,
+    /// How it is made.
+    pub options: CallOptions,
 }
 
 crate::redacted_debug!(DirectCall);
@@ -53,7 +53,7 @@ impl Tools {
                 .map(|(session, _)| session)
                 .ok_or_else(|| no_account(&user_id, &found.toolkit.slug))?,
         };
-        let tool_call = ToolCall { arguments: call.arguments, account: None, dry_run: call.dry_run };
+        let tool_call = ToolCall { arguments: call.arguments, account: None, options: call.options };
         match self.run(&found, &session, tool_call, context).await? {
             Outcome::NeedsLink(needed) => Err(match needed.reason {
                 // It exists, but is off or not connected yet: its own reason says more.

@@ -34,7 +34,7 @@ impl Tools {
         }
         let call = Call { toolkit: &front_end.found.toolkit.slug, account, token: None, front_end };
         let planned = self.executor.dry_run(session, call).await?;
-        Ok(Outcome::Completed { data: data(&planned, front_end) })
+        Ok(Outcome::Completed { data: data(&planned, front_end), page: None })
     }
 }
 

@@ -66,7 +66,7 @@ impl Tools {
     async fn stored(&self, project: &ProjectId, found: &FoundTool, new: NewFile, bytes: Bytes) -> Outcome {
         let new = NewFile { toolkit: found.toolkit.slug.clone(), tool: found.row.slug.clone(), ..new };
         match self.files.save(project, new, bytes).await {
-            Ok(file) => Outcome::Completed { data: self.described(&file) },
+            Ok(file) => Outcome::Completed { data: self.described(&file), page: None },
             Err(error) => Outcome::Failed(not_stored(found, &error)),
         }
     }

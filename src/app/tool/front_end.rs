@@ -29,6 +29,14 @@ pub(super) struct ToolFrontEnd<'a> {
     pub(super) description: ToolDescription<'a>,
 }
 
+impl ToolFrontEnd<'_> {
+    /// The same with another request.
+    pub(super) fn with(&self, request: ToolRequest) -> ToolFrontEnd<'_> {
+        let ToolFrontEnd { found, call_id, description, .. } = *self;
+        ToolFrontEnd { found, call_id, request, account: OnceLock::new(), description }
+    }
+}
+
 impl FrontEnd for ToolFrontEnd<'_> {
     fn kind<'s>(&'s self, _: &'s str) -> CallKind<'s> {
         CallKind::Tool(&self.description)

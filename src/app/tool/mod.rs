@@ -15,6 +15,7 @@ mod front_end;
 pub mod list;
 mod offer;
 pub mod outcome;
+pub mod pages;
 mod repeat;
 mod run;
 pub mod scopes;
@@ -22,6 +23,7 @@ pub mod scopes;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use switchboard_vault::KeyRing;
 
 use crate::app::base::core::Core;
 use crate::app::execute::Executor;
@@ -33,6 +35,7 @@ pub use crate::app::session::policy::tags;
 use checks::Checks;
 pub(crate) use front_end::unsent_request;
 use offer::Offers;
+use pages::AllPages;
 
 /// Lists and runs tools.
 pub struct Tools {
@@ -41,6 +44,7 @@ pub struct Tools {
     links: Arc<Links>,
     files: Arc<Files>,
     sessions: Arc<Sessions>,
+    ring: KeyRing,
     checks: Checks,
     offers: Offers,
 }
@@ -55,8 +59,9 @@ impl Tools {
         links: Arc<Links>,
         files: Arc<Files>,
         sessions: Arc<Sessions>,
+        ring: KeyRing,
     ) -> Self {
-        Self { core, executor, links, files, sessions, checks: Checks::default(), offers: Offers::default() }
+        Self { core, executor, links, files, sessions, ring, checks: Checks::default(), offers: Offers::default() }
     }
 }
 
@@ -66,6 +71,17 @@ pub struct ToolCall {
     pub arguments: Map<String, Value>,
     /// Which of several accounts, by id, word id or alias.
     pub account: Option<String>,
+    /// How it is made.
+    pub options: CallOptions,
+}
+
+/// How a call is made.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// The position of the page that is wanted; the first one when omitted.
+    pub page: Option<String>,
+    /// How many pages are wanted in one answer; one when omitted.
+    pub all_pages: Option<AllPages>,
     /// Everything up to the request, which is the result. Nothing is sent.
     pub dry_run: bool,
 }

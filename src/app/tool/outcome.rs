@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 use switchboard_types::{AccountId, CallState};
 
+use super::pages::ResultPage;
 use crate::app::call_log::{Content, Ending};
 use crate::error::Error;
 
@@ -13,6 +14,8 @@ pub enum Outcome {
     Completed {
         /// The result.
         data: Map<String, Value>,
+        /// Where its results are in their list; none if the tool has no pages.
+        page: Option<ResultPage>,
     },
     /// The provider refused, or has no usable answer.
     Failed(ToolFailure),
@@ -44,7 +47,7 @@ impl Outcome {
     /// Arguments and answer, for the log.
     pub(super) fn to_content(&self, arguments: &Map<String, Value>) -> Content {
         let (answer, error) = match self {
-            Self::Completed { data } => (data.clone().into(), None),
+            Self::Completed { data, .. } => (data.clone().into(), None),
             Self::Failed(failure) => (failure.answer.clone().into(), Some(failure.message.clone())),
             Self::NeedsLink(needed) => (Value::Null, Some(needed.error.message().to_owned())),
         };

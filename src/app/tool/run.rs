@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use serde_json::{Map, Value};
 use switchboard_catalog::Effect;
 use switchboard_tools::json::{self, Unreadable};
 use switchboard_tools::{Arguments, Mistake, ProviderAnswer, build, read};
@@ -11,7 +12,8 @@ use switchboard_tools::{Arguments, Mistake, ProviderAnswer, build, read};
 use super::failure::{failed, header, needs_link, not_sent, provider_failure, unusable};
 use super::file_arguments::{FileArguments, LoadedFiles};
 use super::front_end::ToolFrontEnd;
-use super::outcome::{NeededLink, Outcome};
+use super::outcome::{NeededLink, Outcome, ToolFailure};
+use super::pages::{AllPages, PagedQuery};
 use super::{ToolCall, Tools, tags};
 use crate::app::base::tools::FoundTool;
 use crate::app::call_log::Ending;
@@ -44,7 +46,7 @@ impl Tools {
         context: &CallContext,
     ) -> Result<Outcome> {
         let found = self.core.tool(slug).ok_or_else(|| self.not_found(Code::SessionToolNotFound, slug))?;
-        let is_dry_run = call.dry_run;
+        let is_dry_run = call.options.dry_run;
         match self.run(&found, session, call, context).await? {
             Outcome::NeedsLink(needed) if !is_dry_run => {
                 self.with_link(session, needed, context).await.map(Outcome::NeedsLink)
@@ -68,13 +70,19 @@ impl Tools {
         let mut given = call.arguments;
         let wanted = FileArguments::take(&found.row, &mut given).map_err(|mistakes| wrong_arguments(&mistakes))?;
         let arguments = self.checks.of(&found.row)?.check(&found.row, given);
-        let arguments = arguments.map_err(|mistakes| wrong_arguments(&mistakes))?.with_call_id(context.call.id());
+        let mut arguments = arguments.map_err(|mistakes| wrong_arguments(&mistakes))?.with_call_id(context.call.id());
+        if call.options.all_pages.is_some() && found.row.paging.is_none() {
+            return Err(Error::field("all_pages", "this tool has no pages").fix("Leave all_pages out."));
+        }
+        if let Some(position) = &call.options.page {
+            arguments = self.arguments_at(session, found, arguments, position)?;
+        }
         let request = build(&found.row, &arguments, &wanted.placeholders());
         let request = request.map_err(|mistake| wrong_arguments(&[mistake]))?;
         let mut front_end =
             ToolFrontEnd { found, call_id: context.call.id(), request, account: OnceLock::new(), description };
         let account = call.account.as_deref();
-        if call.dry_run {
+        if call.options.dry_run {
             let planned = self.dry_run(session, account, &front_end, &wanted).await;
             return planned.or_else(|error| without_answer(found, &front_end, error, context));
         }
@@ -83,7 +91,8 @@ impl Tools {
         let called = self.call_with_files(session, account, (wanted, &arguments), &mut front_end, &timed).await;
         let (outcome, ending) = match called {
             Ok(answer) => {
-                let outcome = self.outcome(session, found, &answer, &timed).await;
+                let query = PagedQuery { session, found, arguments: &arguments, account, front_end: &front_end };
+                let outcome = self.outcome(&query, &answer, call.options.all_pages, &timed).await;
                 let ending = outcome.ending(Some(answer.status));
                 (outcome, ending)
             }
@@ -132,14 +141,35 @@ impl Tools {
     }
 
     /// What an answer leads to.
-    async fn outcome(&self, session: &Session, found: &FoundTool, answer: &Answer, context: &CallContext) -> Outcome {
-        let file =
-            if found.row.download { self.downloaded(&session.project_id, found, answer, context).await } else { None };
-        file.unwrap_or_else(|| outcome(found, answer))
+    async fn outcome(
+        &self,
+        query: &PagedQuery<'_>,
+        answer: &Answer,
+        pages: Option<AllPages>,
+        context: &CallContext,
+    ) -> Outcome {
+        let found = query.found;
+        if found.row.download
+            && let Some(outcome) = self.downloaded(&query.session.project_id, found, answer, context).await
+        {
+            return outcome;
+        }
+        let mut json = match parse(found, answer) {
+            Ok(json) => json,
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        let page = match &mut json {
+            Some(body) if answer.status.is_success() => self.page(query, answer, body, pages, context).await,
+            _ => None,
+        };
+        match result(found, answer, json) {
+            Ok(data) => Outcome::Completed { data, page },
+            Err(failure) => Outcome::Failed(failure),
+        }
     }
 
     /// Makes the call, again if the provider cannot answer and the tool only reads.
-    async fn call_provider(
+    pub(super) async fn call_provider(
         &self,
         session: &Session,
         found: &FoundTool,
@@ -183,32 +213,38 @@ fn without_answer(
     }
 }
 
-/// What an answer leads to.
-fn outcome(found: &FoundTool, answer: &Answer) -> Outcome {
+/// The JSON of an answer; none if it is no JSON.
+pub(super) fn parse(found: &FoundTool, answer: &Answer) -> std::result::Result<Option<Value>, ToolFailure> {
+    match &answer.data {
+        AnswerData::Json(bytes) => json::parse(bytes).map(Some).map_err(|unreadable| match unreadable {
+            Unreadable::TooLarge => unusable(found, answer, "too much data"),
+            Unreadable::Malformed => unusable(found, answer, "JSON that cannot be read"),
+        }),
+        AnswerData::Binary { .. } if answer.status.is_success() => {
+            Err(unusable(found, answer, "a file, which is no result of this tool"))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The result of an answer.
+fn result(
+    found: &FoundTool,
+    answer: &Answer,
+    json: Option<Value>,
+) -> std::result::Result<Map<String, Value>, ToolFailure> {
     let text = match &answer.data {
         AnswerData::Text(bytes) => Some(String::from_utf8_lossy(bytes)),
         _ => None,
     };
-    let json = match &answer.data {
-        AnswerData::Json(bytes) => match json::parse(bytes) {
-            Ok(json) => Some(json),
-            Err(Unreadable::TooLarge) => return Outcome::Failed(unusable(found, answer, "too much data")),
-            Err(Unreadable::Malformed) => return Outcome::Failed(unusable(found, answer, "JSON that cannot be read")),
-        },
-        AnswerData::Binary { .. } if answer.status.is_success() => {
-            return Outcome::Failed(unusable(found, answer, "a file, which is no result of this tool"));
-        }
-        _ => None,
-    };
     let is_page = header(answer, "content-type").is_some_and(|kind| kind.starts_with("text/html"));
     let provider = ProviderAnswer { status: answer.status.as_u16(), json, text: text.as_deref(), is_page };
-    match read(&found.row, provider) {
-        Ok(data) => Outcome::Completed { data },
-        Err(_) if is_page && answer.status.is_success() => {
-            Outcome::Failed(unusable(found, answer, "a page for people instead of data"))
+    read(&found.row, provider).map_err(|failure| {
+        if is_page && answer.status.is_success() {
+            return unusable(found, answer, "a page for people instead of data");
         }
-        Err(failure) => Outcome::Failed(failed(found, answer, failure)),
-    }
+        failed(found, answer, failure)
+    })
 }
 
 /// What is wrong with arguments, as a validation error. Its message has the first mistake, because it is all that some

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use switchboard::config::Layer;
 
-use super::help::{KEY, Upstream, connect_key, http, on_session, text};
-use super::tools::{TOOLS, run, with_tools};
+use super::help::{KEY, TOOLS, Upstream, connect_key, http, on_session, text};
+use super::tools::{run, with_tools};
 use crate::support::http::{Api, Reply};
 use crate::support::server::TestServer;
 

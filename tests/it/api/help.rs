@@ -1,6 +1,7 @@
 //! What the API tests share: a provider that plays any bytes and remembers what it was sent, the
 //! toolkit file of such a provider, connecting an account in one call, a look into the database.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -72,7 +73,7 @@ labels = { type = "array", description = "Only with these labels.", items = { ty
 pub struct Upstream {
     pub host: String,
     seen: Arc<Mutex<Vec<Vec<u8>>>>,
-    answer: Arc<Mutex<Vec<u8>>>,
+    answers: Arc<Mutex<VecDeque<Vec<u8>>>>,
     held: Arc<Mutex<Option<Held>>>,
 }
 
@@ -85,9 +86,10 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let seen: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
-        let answer = Arc::new(Mutex::new(http("200 OK", "content-type: application/json\r\n", b"{}")));
+        let first = http("200 OK", "content-type: application/json\r\n", b"{}");
+        let answers = Arc::new(Mutex::new(VecDeque::from([first])));
         let held: Arc<Mutex<Option<Held>>> = Arc::default();
-        let (log, play, stop) = (Arc::clone(&seen), Arc::clone(&answer), Arc::clone(&held));
+        let (log, play, stop) = (Arc::clone(&seen), Arc::clone(&answers), Arc::clone(&held));
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let (log, play, stop) = (Arc::clone(&log), Arc::clone(&play), Arc::clone(&stop));
@@ -99,14 +101,18 @@ impl Upstream {
                         let _ = asked.send(());
                         let _ = release.await;
                     }
-                    let answer = play.lock().unwrap().clone();
+                    let answer = {
+                        let mut answers = play.lock().unwrap();
+                        if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
+                    };
+                    let answer = answer.unwrap_or_default();
                     // The service may hang up first, for example when an answer is too large.
                     let _ = stream.write_all(&answer).await;
                     let _ = stream.shutdown().await;
                 });
             }
         });
-        Self { host, seen, answer, held }
+        Self { host, seen, answers, held }
     }
 
     /// Holds the answer to the next request. The first end says that the request has come, the second one lets it be
@@ -119,7 +125,12 @@ impl Upstream {
 
     /// Plays these bytes from now on.
     pub fn play(&self, answer: impl Into<Vec<u8>>) {
-        *self.answer.lock().unwrap() = answer.into();
+        *self.answers.lock().unwrap() = [answer.into()].into();
+    }
+
+    /// Plays these one after the other, and the last one from then on.
+    pub fn play_in_turn(&self, answers: impl IntoIterator<Item = Vec<u8>>) {
+        *self.answers.lock().unwrap() = answers.into_iter().collect();
     }
 
     /// Every request so far, as bytes; then forgets them.

@@ -69,5 +69,6 @@ mod tool_access;
 mod tool_failures;
 mod tool_files;
 mod tool_lists;
+mod tool_pages;
 mod toolkits;
 mod tools;
