@@ -5,6 +5,9 @@ use regex_lite::Regex;
 use serde_json::{Map, Value, json};
 use switchboard_catalog::{FailureRule, Tool};
 
+/// A file with the text "example".
+const FILE: &str = "data:text/plain;base64,ZXhhbXBsZQ==";
+
 /// A time without an offset, for arguments whose name says that they are one.
 const LOCAL_TIME: &str = "2026-12-31T09:30:00";
 /// An e-mail address, for arguments whose name says that they are one.
@@ -131,6 +134,9 @@ fn whole_number(schema: &Map<String, Value>) -> i64 {
 }
 
 fn text(name: &str, schema: &Map<String, Value>) -> String {
+    if schema.get("file_uploadable") == Some(&Value::Bool(true)) {
+        return FILE.to_owned();
+    }
     let first = schema.get("enum").and_then(Value::as_array).and_then(|values| values.first());
     if let Some(given) = first.or_else(|| schema.get("default")).and_then(Value::as_str) {
         return given.to_owned();

@@ -72,9 +72,11 @@ fn position_of(tool: &Tool, paging: &Paging, position: &Value) -> Option<Value> 
     match position {
         Value::String(text) if text.is_empty() => None,
         Value::String(text) if text.starts_with("https://") || text.starts_with("http://") => {
-            let is_whole_url =
-                tool.input.get(&paging.argument).is_some_and(|it| it.schema.get("format") == Some(&"uri".into()));
-            if is_whole_url { Some(position.clone()) } else { typed(tool, paging, &in_url(tool, paging, text)?) }
+            let takes_url = tool
+                .input
+                .get(&paging.argument)
+                .is_some_and(|argument| argument.schema.get("format") == Some(&"uri".into()));
+            if takes_url { Some(position.clone()) } else { typed(tool, paging, &in_url(tool, paging, text)?) }
         }
         Value::String(text) => typed(tool, paging, text),
         Value::Number(_) => Some(position.clone()),

@@ -175,8 +175,8 @@ pub async fn list(
     caller: Caller,
     OptionalJson(body): OptionalJson<Search>,
 ) -> std::result::Result<Response, ApiError> {
-    let limit = whole("limit", body.limit, PAGE, 1..=MAX_PAGE_SIZE)?;
-    let skip = whole("cursor", body.cursor, 0, 0..=MAX_SKIP)?;
+    let limit = integer("limit", body.limit, PAGE, 1..=MAX_PAGE_SIZE)?;
+    let skip = integer("cursor", body.cursor, 0, 0..=MAX_SKIP)?;
     let range = (body.from, body.to);
     let mut filter = search::filter(&app, body.search_params.unwrap_or_default(), range, "search_params")?;
     filter.ignores_case = body.case_sensitive == Some(false);
@@ -194,7 +194,7 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> st
 }
 
 /// A whole number within limits: a smaller one is refused, a larger one is cut.
-fn whole(name: &str, given: Option<f64>, default: i64, limits: RangeInclusive<i64>) -> Result<i64> {
+fn integer(name: &str, given: Option<f64>, default: i64, limits: RangeInclusive<i64>) -> Result<i64> {
     let Some(given) = given else { return Ok(default) };
     #[expect(clippy::cast_possible_truncation, reason = "a number that is too large becomes the largest one")]
     let number = given as i64;

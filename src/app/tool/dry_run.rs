@@ -5,12 +5,15 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use switchboard_store::accounts::AccountRow;
+use switchboard_tools::{Arguments, build};
 
 use super::Tools;
 use super::file_arguments::FileArguments;
 use super::front_end::ToolFrontEnd;
 use super::outcome::Outcome;
+use super::run::wrong_arguments;
 use crate::app::execute::call::Call;
+use crate::app::execute::context::CallContext;
 use crate::app::execute::dry_run::PlannedCall;
 use crate::app::provider::dry_run::PlannedRequest;
 use crate::app::session::Session;
@@ -25,12 +28,21 @@ impl Tools {
         &self,
         session: &Session,
         account: Option<&str>,
-        front_end: &ToolFrontEnd<'_>,
-        files: &FileArguments,
+        front_end: &mut ToolFrontEnd<'_>,
+        (files, arguments): (FileArguments, &Arguments),
+        context: &CallContext,
     ) -> Result<Outcome> {
+        if files.have_url() {
+            return Err(Error::new(Code::NotImplemented, "A dry run fetches no URL, and so cannot show such a file")
+                .fix("Upload the file, or give its bytes as a data: URL."));
+        }
         if !files.is_empty() {
-            return Err(Error::new(Code::NotImplemented, "A dry run of a call with files is not built yet")
-                .fix("Leave the files out, or make the call itself."));
+            // Policy and account before the files, as in the call itself.
+            let call = Call { toolkit: &front_end.found.toolkit.slug, account, token: None, front_end };
+            self.executor.dry_run(session, call).await?;
+            let loaded = self.load_files(session, files, context).await?;
+            let request = build(&front_end.found.row, arguments, &loaded.files);
+            front_end.request = request.map_err(|mistake| wrong_arguments(&[mistake]))?;
         }
         let call = Call { toolkit: &front_end.found.toolkit.slug, account, token: None, front_end };
         let planned = self.executor.dry_run(session, call).await?;

@@ -11,7 +11,7 @@ use switchboard_tools::{File, Files, Mistake};
 use super::Tools;
 use crate::app::execute::context::CallContext;
 use crate::app::file::MAX_LOADED;
-use crate::app::file::source::NamedFile;
+use crate::app::file::source::{FileSource, NamedFile};
 use crate::app::session::Session;
 use crate::error::{Code, Error, Result};
 
@@ -55,6 +55,11 @@ impl FileArguments {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether one of them is at a URL.
+    pub(super) fn have_url(&self) -> bool {
+        self.0.values().any(|file| matches!(file.source, FileSource::Url(_)))
     }
 
     /// Empty files in the place of those that are not fetched yet.

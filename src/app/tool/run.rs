@@ -83,7 +83,7 @@ impl Tools {
             ToolFrontEnd { found, call_id: context.call.id(), request, account: OnceLock::new(), description };
         let account = call.account.as_deref();
         if call.options.dry_run {
-            let planned = self.dry_run(session, account, &front_end, &wanted).await;
+            let planned = self.dry_run(session, account, &mut front_end, (wanted, &arguments), context).await;
             return planned.or_else(|error| without_answer(found, &front_end, error, context));
         }
         let timed = context.within(Duration::from_secs(found.row.timeout.into()));
@@ -249,7 +249,7 @@ fn result(
 
 /// What is wrong with arguments, as a validation error. Its message has the first mistake, because it is all that some
 /// agent frameworks hand on to the model.
-fn wrong_arguments(mistakes: &[Mistake]) -> Error {
+pub(super) fn wrong_arguments(mistakes: &[Mistake]) -> Error {
     let place = |mistake: &Mistake| match mistake.argument.as_str() {
         "" => format!("Error in payload.arguments: {}", mistake.message),
         argument => format!("Error in payload.arguments.{argument}: {}", mistake.message),

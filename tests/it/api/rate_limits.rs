@@ -163,7 +163,9 @@ async fn a_good_key_is_not_counted_for_its_address() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_response_has_the_remaining_allowance() {
     let server = limited(100, 50).await;
-    for (path, status) in [("/toolkits", 200), ("/toolkits/nope", 404), ("/no/such/path", 404), ("/files/list", 501)] {
+    for (path, status) in
+        [("/toolkits", 200), ("/toolkits/nope", 404), ("/no/such/path", 404), ("/session_configs", 501)]
+    {
         let reply = server.api.get(path).await;
         assert_eq!((reply.status, standing(&reply).0), (status, 100), "{path}");
     }

@@ -1,5 +1,7 @@
 //! The lists of tools of an auth config limit what its accounts run, in every way to run something (contract section 5).
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::help::{Upstream, auth_config, finish, on_session, proxy, text};
@@ -148,6 +150,7 @@ async fn a_session_can_switch_raw_calls_on_and_no_other_auth_config_is_limited()
         run(api, &other, tool, json!({ "id": 1 })).await.expect_error(403, "HTTP_Forbidden");
     }
     // The newest account is used, whatever its auth config allows: a call does not fall back to another account.
+    world.server.clock.advance(Duration::from_secs(1));
     let free = auth_config(api, "up", "API_KEY").await;
     let named = session(api, json!({ "auth_configs": { "up": free } })).await;
     finish(api, &api.link(&named, "up").await, KEY).await;
