@@ -1,18 +1,17 @@
 // A store with the S3 API for tests of files: s3rver, and in front of it a check of signatures by aws4, because s3rver
-// takes any of version 4. It keeps its objects in a folder, and ends when its stdin does.
-import { mkdtempSync, rmSync } from "node:fs";
+// takes any of version 4. Arguments: where its packages are, and the folder for objects.
+// It ends when its stdin does.
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const installed = createRequire(join(process.argv[2], "package.json"));
+const [packages, directory] = process.argv.slice(2);
+const installed = createRequire(join(packages, "package.json"));
 const S3rver = installed("s3rver");
 const aws4 = installed("aws4");
 
 const keys = { accessKeyId: "S3RVER", secretAccessKey: "S3RVER" };
 const bucket = "switchboard-files";
-const directory = mkdtempSync(join(tmpdir(), "switchboard-s3-"));
 const store = new S3rver({ silent: true, directory, configureBuckets: [{ name: bucket, configs: [] }] });
 await store.configureBuckets();
 const answer = store.callback();
@@ -33,10 +32,7 @@ const server = createServer((request, response) => {
   response.writeHead(403, { "content-type": "application/xml" });
   response.end("<Error><Code>SignatureDoesNotMatch</Code></Error>");
 });
-const end = () => {
-  rmSync(directory, { recursive: true, force: true });
-  process.exit(0);
-};
+const end = () => process.exit(0);
 process.stdin.on("end", end).on("close", end).resume();
 server.listen(0, "127.0.0.1", () => {
   const endpoint = `http://127.0.0.1:${server.address().port}`;

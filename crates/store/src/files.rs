@@ -9,9 +9,6 @@ use crate::row::push_in;
 use crate::sqlite::Reading;
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value, counts, projects};
 
-/// Maximum number of rows per statement.
-pub const BATCH: usize = 50;
-
 /// A file.
 #[derive(Clone, Debug)]
 pub struct FileRow {
@@ -199,7 +196,13 @@ pub fn delete_of_session(project: &ProjectId, session: &SessionId, now: Timestam
     )
 }
 
-/// Deletes [`BATCH`] files of a project.
+/// Deletes the files of the `$2` sessions that were deleted first, before `$1`.
+pub(crate) const DELETE_OF_OLD_SESSIONS: &str =
+    "UPDATE files SET state = 'deleted', expires_at = 0 WHERE state = 'stored' AND session_id IS NOT NULL
+       AND session_id IN (SELECT id FROM sessions WHERE deleted_at < $1 ORDER BY deleted_at, id LIMIT $2)
+     /* guarded by: final */";
+
+/// Deletes [`crate::project_deletion::BATCH`] files of a project.
 pub fn delete_of_project(project: &ProjectId, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE files SET state = 'deleted', expires_at = $2
@@ -283,13 +286,18 @@ impl Store {
     }
 
     /// The file of a session at a path.
-    pub async fn file_at(&self, project: &ProjectId, mount: &MountPath) -> Result<Option<FileRow>, ReadError> {
+    pub async fn file_at(
+        &self,
+        project: &ProjectId,
+        mount: &MountPath,
+        now: Timestamp,
+    ) -> Result<Option<FileRow>, ReadError> {
         self.one(
             select!(
                 "WHERE session_id = $2 AND session_id IS NOT NULL AND mount_path = $3 AND project_id = $1
-                 AND state = 'stored'"
+                 AND state = 'stored' AND (expires_at IS NULL OR expires_at > $4)"
             ),
-            &[project.into(), (&mount.session_id).into(), mount.path.as_str().into()],
+            &[project.into(), (&mount.session_id).into(), mount.path.as_str().into(), now.into()],
             read,
         )
         .await
@@ -343,8 +351,8 @@ impl Store {
         &self,
         project: &ProjectId,
         session: &SessionId,
-        prefix: &str,
-        after: &str,
+        (prefix, after): (&str, &str),
+        now: Timestamp,
         limit: i64,
     ) -> Result<Vec<FileRow>, ReadError> {
         self.list(
@@ -352,6 +360,7 @@ impl Store {
             select!(
                 "WHERE session_id = $2 AND session_id IS NOT NULL AND state = 'stored' AND project_id = $1
                  AND mount_path >= $3 AND mount_path < $4 AND mount_path > $5
+                 AND (expires_at IS NULL OR expires_at > $7)
                  ORDER BY mount_path LIMIT $6"
             ),
             vec![
@@ -362,6 +371,7 @@ impl Store {
                 format!("{prefix}\u{10ffff}").into(),
                 after.into(),
                 limit.into(),
+                now.into(),
             ],
             read,
         )

@@ -5,7 +5,7 @@
 
 use switchboard_types::{AccountId, ProjectId, Timestamp};
 
-use crate::{ReadError, Refusal, Statement, Store, Unit};
+use crate::{ReadError, Refusal, Statement, Store, Unit, files};
 
 /// Rows per batch, unless stated otherwise.
 pub const BATCH: usize = 100;
@@ -74,9 +74,7 @@ pub fn auth_configs(before: Timestamp) -> Unit {
 pub fn sessions(before: Timestamp) -> Unit {
     unit(
         [
-            "UPDATE files SET state = 'deleted', expires_at = 0 WHERE state = 'stored' AND session_id IS NOT NULL
-             AND session_id IN (SELECT id FROM sessions WHERE deleted_at < $1 ORDER BY deleted_at, id LIMIT $2)
-             /* guarded by: final */",
+            files::DELETE_OF_OLD_SESSIONS,
             delete!("session_versions", "session_id", of "sessions" by "deleted_at"),
             delete!("sessions", "id", of "sessions" by "deleted_at"),
         ],

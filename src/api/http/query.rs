@@ -29,6 +29,7 @@ impl Query {
     }
 
     /// The query without a key.
+    #[must_use]
     pub fn without(&self, key: &str) -> Self {
         Self(self.0.iter().filter(|(name, _)| name != key).cloned().collect())
     }

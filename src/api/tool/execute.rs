@@ -43,8 +43,7 @@ pub struct SessionCall {
     /// Check everything and build the request, but send nothing: the result is what would be sent. An extension of this
     /// server.
     dry_run: Option<bool>,
-    /// Results are not written to files here: no effect.
-    #[expect(dead_code, reason = "accepted without an effect")]
+    /// A result of more than 40,000 bytes becomes a file of the session; `data` has a preview of it then.
     enable_auto_workbench_offload: Option<bool>,
     /// Answers to questions; this server asks none yet.
     input_responses: Option<Map<String, Value>>,
@@ -186,7 +185,12 @@ pub async fn in_session(
         let context = CallContext::of_tool(Arc::clone(&logged));
         async move {
             let outcome = app.tools.execute(&session, &body.tool_slug, call, &context).await?;
-            logged::respond(&context.call, &ToolExecution::new(outcome, context.call.id())).await
+            let mut execution = ToolExecution::new(outcome, context.call.id());
+            if execution.error.is_none() && body.enable_auto_workbench_offload == Some(true) {
+                let call = (body.tool_slug.as_str(), context.call.id().as_str());
+                execution.data = app.tools.off_loaded(&session, call, execution.data).await;
+            }
+            logged::respond(&context.call, &execution).await
         }
     };
     Ok(logged::finish(&app, logged, Box::pin(work)).await?)

@@ -122,8 +122,7 @@ fn cannot_fetch(error: &EgressError) -> Error {
         EgressError::BudgetExhausted => busy(),
         EgressError::AddressDenied => Error::new(Code::EgressDenied, "The URL of the file is not at a public address")
             .fix("Upload the file and give its key."),
-        EgressError::EndpointNotAllowed { reason } => not_fetched(reason),
-        EgressError::InvalidRequest { reason } => not_fetched(reason),
+        EgressError::EndpointNotAllowed { reason } | EgressError::InvalidRequest { reason } => not_fetched(reason),
         EgressError::Timeout { .. } => not_fetched("it does not answer in time"),
         EgressError::Tls => not_fetched("its TLS certificate was not accepted"),
         EgressError::Dns => not_fetched("its host name could not be resolved"),

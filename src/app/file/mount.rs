@@ -1,5 +1,6 @@
 //! The files that a session keeps, by path (contract section 2.15). They live as long as the session.
 
+use bytes::Bytes;
 use switchboard_store::Unit;
 use switchboard_store::files::{self, FileRow, MountPath};
 use switchboard_types::{AuditAction, AuditOutcome, ProjectId, SessionId};
@@ -8,6 +9,7 @@ use super::signed_url::{FileMethod, SignedUrl};
 use super::upload::NewFile;
 use super::{Files, not_found};
 use crate::app::Actor;
+use crate::app::session::Session;
 use crate::error::{Code, Error, Result};
 use crate::text::truncate;
 
@@ -42,7 +44,8 @@ impl Files {
     ) -> Result<MountPage> {
         self.check_mount(project, session, mount_id).await?;
         let prefix = without_mount(prefix);
-        let mut found = self.core.store.files_of_session(project, session, prefix, after, limit + 1).await?;
+        let mut found =
+            self.core.store.files_of_session(project, session, (prefix, after), self.core.now(), limit + 1).await?;
         let has_more = found.len() > usize::try_from(limit).unwrap_or(usize::MAX);
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         let last = found.last().and_then(|file| file.mount.as_ref()).map(|mount| mount.path.clone());
@@ -63,6 +66,9 @@ impl Files {
     ) -> Result<(String, SignedUrl)> {
         self.check_mount(&actor.project_id, session, mount_id).await?;
         let path = mount_path(path).map_err(|problem| Error::field("mount_relative_path", problem))?;
+        if mimetype.as_deref() == Some("") {
+            return Err(Error::field("mimetype", "must be a media type such as image/png, or be left out"));
+        }
         let mount = MountPath { session_id: session.clone(), path: path.clone() };
         let new = NewFile { name: path.clone(), mimetype: mimetype.unwrap_or_default(), ..NewFile::default() };
         let file = self.announced(&actor.project_id, new, Some(mount))?;
@@ -104,10 +110,34 @@ impl Files {
         Ok(mount.path)
     }
 
+    /// Keeps a result of a tool as a file of a session, for as long as other results.
+    ///
+    /// # Errors
+    /// The project's files are as large as they may be, among others.
+    pub async fn save_result(
+        &self,
+        session: &Session,
+        tool: &str,
+        path: &str,
+        bytes: Bytes,
+    ) -> Result<(FileRow, SignedUrl)> {
+        let mount = MountPath { session_id: session.id.clone(), path: path.to_owned() };
+        let new = NewFile {
+            name: path.to_owned(),
+            mimetype: "application/json".to_owned(),
+            tool: tool.to_owned(),
+            ..NewFile::default()
+        };
+        let file = self.announced(&session.project_id, new, Some(mount))?;
+        let file = self.save_announced(file, bytes).await?;
+        let signed = self.download_url(&file);
+        Ok((file, signed))
+    }
+
     /// The file of a session at a path.
     pub(super) async fn at_path(&self, project: &ProjectId, session: &SessionId, path: &str) -> Result<FileRow> {
         let mount = MountPath { session_id: session.clone(), path: path.to_owned() };
-        self.core.store.file_at(project, &mount).await?.ok_or_else(|| nothing_at(path))
+        self.core.store.file_at(project, &mount, self.core.now()).await?.ok_or_else(|| nothing_at(path))
     }
 
     async fn check_mount(&self, project: &ProjectId, session: &SessionId, mount_id: &str) -> Result<()> {

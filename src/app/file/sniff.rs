@@ -29,6 +29,10 @@ const SIGNATURES: [(usize, &[u8], &str); 22] = [
     (0, b"BM", "image/bmp"),
 ];
 
+/// What many formats are an archive or a container of.
+const CONTAINERS: [&str; 6] =
+    ["application/zip", "video/mp4", "video/webm", "audio/ogg", "application/gzip", "image/tiff"];
+
 /// The media type that the first bytes of a file show.
 pub(super) fn sniff(bytes: &[u8]) -> Option<&'static str> {
     let has =
@@ -46,16 +50,8 @@ pub(super) fn decide(bytes: &[u8], declared: Option<String>, by_name: Option<&st
     let claimed =
         declared.filter(|declared| declared != "application/octet-stream" && declared != "binary/octet-stream");
     let claimed = claimed.or_else(|| by_name.map(str::to_owned));
-    match (sniff(bytes), claimed) {
-        // Many formats are an archive or a container of these.
-        (
-            Some("application/zip" | "video/mp4" | "video/webm" | "audio/ogg" | "application/gzip" | "image/tiff"),
-            Some(claimed),
-        ) => claimed,
-        (Some(sniffed), _) => sniffed.to_owned(),
-        (None, Some(claimed)) => claimed,
-        (None, None) => "application/octet-stream".to_owned(),
-    }
+    let sniffed = sniff(bytes).filter(|sniffed| claimed.is_none() || !CONTAINERS.contains(sniffed));
+    sniffed.map(str::to_owned).or(claimed).unwrap_or_else(|| "application/octet-stream".to_owned())
 }
 
 #[cfg(test)]

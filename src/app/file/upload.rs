@@ -59,6 +59,9 @@ impl Files {
     /// # Errors
     /// A field is not valid, or the project's files are as large as they may be.
     pub async fn request_upload(&self, actor: &Actor, new: NewFile) -> Result<(FileRow, SignedUrl)> {
+        if new.name.is_empty() {
+            return Err(Error::field("filename", "must have at least one character"));
+        }
         check_slug(&new.toolkit, "toolkit_slug")?;
         check_slug(&new.tool, "tool_slug")?;
         let md5 = new.md5.as_deref().map(check_md5).transpose()?;
@@ -141,9 +144,14 @@ impl Files {
     /// The project's files are as large as they may be, among others.
     pub async fn save(&self, project: &ProjectId, new: NewFile, bytes: Bytes) -> Result<FileRow> {
         let file = self.announced(project, new, None)?;
+        self.save_announced(file, bytes).await
+    }
+
+    /// The same for a file whose row is made already.
+    pub(super) async fn save_announced(&self, file: FileRow, bytes: Bytes) -> Result<FileRow> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.check_quota(project, i64::try_from(length).unwrap_or(i64::MAX)).await?;
-        self.apply(project, files::insert(&file)).await?;
+        self.check_quota(&file.project_id, i64::try_from(length).unwrap_or(i64::MAX)).await?;
+        self.apply(&file.project_id, files::insert(&file)).await?;
         self.store(&file, Some(length), &mut Some(bytes)).await
     }
 
@@ -176,7 +184,9 @@ impl Files {
             return Err(Error::new(Code::FileDigestMismatch, Code::FileDigestMismatch.template()));
         }
         let now = self.core.now();
-        let keep = self.core.settings.retention.files.filter(|_| file.mount.is_none());
+        // What was uploaded to a session is deleted with it; results of tools end before.
+        let is_kept_by_session = file.mount.is_some() && file.tool.is_empty();
+        let keep = self.core.settings.retention.files.filter(|_| !is_kept_by_session);
         let stored = StoredBytes {
             object,
             size: i64::try_from(size).unwrap_or(i64::MAX),

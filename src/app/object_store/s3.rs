@@ -231,14 +231,13 @@ impl BucketWriter<'_> {
     }
 
     async fn send_part(&mut self, part: Bytes) -> Result<(), StoreError> {
-        let id = match &self.upload_id {
-            Some(id) => id.clone(),
-            None => {
-                let url = self.bucket.url(&self.name, Some("uploads="));
-                let (_, answer) = self.bucket.call(&Method::POST, &url, &Bytes::new()).await?;
-                let id = element(&String::from_utf8_lossy(&answer), "UploadId").ok_or_else(unreadable)?;
-                self.upload_id.insert(id).clone()
-            }
+        let id = if let Some(id) = &self.upload_id {
+            id.clone()
+        } else {
+            let url = self.bucket.url(&self.name, Some("uploads="));
+            let (_, answer) = self.bucket.call(&Method::POST, &url, &Bytes::new()).await?;
+            let id = element(&String::from_utf8_lossy(&answer), "UploadId").ok_or_else(unreadable)?;
+            self.upload_id.insert(id).clone()
         };
         let number = self.parts.len() + 1;
         let mut url = self.bucket.url(&self.name, None);
@@ -259,11 +258,17 @@ impl BucketWriter<'_> {
         let mut body = "<CompleteMultipartUpload>".to_owned();
         for (index, tag) in self.parts.iter().enumerate() {
             let tag = tag.replace('&', "&amp;").replace('<', "&lt;");
-            body.push_str(&format!("<Part><PartNumber>{}</PartNumber><ETag>{tag}</ETag></Part>", index + 1));
+            let number = (index + 1).to_string();
+            body.extend(["<Part><PartNumber>", &number, "</PartNumber><ETag>", &tag, "</ETag></Part>"]);
         }
         body.push_str("</CompleteMultipartUpload>");
         let url = self.url_of_upload();
-        let (_, answer) = self.bucket.call(&Method::POST, &url, &body.into()).await?;
+        let completed = self.bucket.call(&Method::POST, &url, &body.into()).await;
+        // A repeated request may find that the first one had its effect: the file is uploaded again then.
+        let (_, answer) = completed.map_err(|error| match error {
+            StoreError::NotFound => unreadable(),
+            error => error,
+        })?;
         // The status is sent before the parts are joined.
         let answer = String::from_utf8_lossy(&answer);
         if answer.contains("<Error>") {

@@ -22,7 +22,8 @@ pub(super) struct FileArguments(BTreeMap<String, NamedFile>);
 #[derive(Default)]
 pub(super) struct LoadedFiles {
     pub(super) files: Files,
-    _reservations: Vec<Reservation>,
+    /// Memory of the files.
+    reservations: Vec<Reservation>,
 }
 
 crate::redacted_debug!(FileArguments, LoadedFiles);
@@ -89,7 +90,7 @@ impl Tools {
             let file = self.files.load(&session.project_id, mount, named, left, context.deadline).await;
             let file = file.map_err(|error| in_argument(&name, error))?;
             left = left.saturating_sub(u64::try_from(file.bytes.len()).unwrap_or(u64::MAX));
-            loaded._reservations.extend(file.reservation);
+            loaded.reservations.extend(file.reservation);
             loaded.files.insert(name, File { name: file.name, media_type: file.mimetype, bytes: file.bytes });
         }
         Ok(loaded)

@@ -13,6 +13,7 @@ mod file_result;
 mod find;
 mod front_end;
 pub mod list;
+mod off_load;
 mod offer;
 pub mod outcome;
 pub mod pages;

@@ -157,9 +157,13 @@ async fn other_bytes_than_announced_too_many_and_a_full_project_are_refused() {
     let made = announce(api, "more.bin", "application/octet-stream", &full).await;
     put(&text(&made, "new_presigned_url"), &full).await.expect_error(422, "File_QuotaExceeded");
     assert_eq!(stored(&server).len(), 2);
-    for (field, value) in
-        [("md5", json!("x")), ("mimetype", json!("nonsense")), ("toolkit_slug", json!("a/b")), ("filename", json!(7))]
-    {
+    for (field, value) in [
+        ("md5", json!("x")),
+        ("mimetype", json!("nonsense")),
+        ("toolkit_slug", json!("a/b")),
+        ("filename", json!(7)),
+        ("filename", json!("")),
+    ] {
         let mut body = json!({ "toolkit_slug": "up", "tool_slug": "T", "filename": "a", "mimetype": "text/plain", "md5": md5(b"") });
         body[field] = value;
         let error = api.post("/files/upload/request", &body).await.expect_error(400, "HTTP_BadRequest");

@@ -39,7 +39,8 @@ fn objects(provider: &Provider) -> Vec<PathBuf> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_every_size_are_stored_read_and_deleted_in_a_bucket() {
-    let provider = Provider::s3();
+    let folder = tempfile::tempdir().unwrap();
+    let provider = Provider::s3(folder.path());
     let secret = provider.text("secret_access_key");
     let server = TestServer::builder().layer(layer(&provider, secret, "allow_private_endpoint = true"));
     let server = server.start().await;
@@ -67,7 +68,8 @@ async fn files_of_every_size_are_stored_read_and_deleted_in_a_bucket() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_refuses_is_an_error_of_the_server_without_its_key() {
-    let provider = Provider::s3();
+    let folder = tempfile::tempdir().unwrap();
+    let provider = Provider::s3(folder.path());
     let wrong = layer(&provider, "canary-of-a-wrong-key", "allow_private_endpoint = true");
     let shown = format!("{wrong:?}");
     assert!(!shown.contains("canary-of-a-wrong-key"), "{shown}");
@@ -82,7 +84,8 @@ async fn a_bucket_that_refuses_is_an_error_of_the_server_without_its_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_endpoint_needs_the_operator_s_word() {
-    let provider = Provider::s3();
+    let folder = tempfile::tempdir().unwrap();
+    let provider = Provider::s3(folder.path());
     let plain = layer(&provider, "x", "");
     let own = Layer { data_dir: Some("unused".into()), ..Layer::default() };
     let config = own.overlay(plain).overlay(Layer::defaults().unwrap()).check().unwrap();

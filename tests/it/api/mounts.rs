@@ -135,6 +135,9 @@ async fn paths_that_lead_out_of_the_mount_are_refused() {
             );
         }
     }
+    let body = json!({ "mount_relative_path": "a", "mimetype": "" });
+    let reply = api.post(&format!("/tool_router/session/{session}/mounts/files/upload_url"), &body).await;
+    reply.expect_error(400, "HTTP_BadRequest");
     let body = json!({ "mount_relative_path": "a" });
     let error = api.post(&format!("/tool_router/session/{session}/mounts/other/upload_url"), &body).await;
     error.expect_error(404, "HTTP_NotFound");

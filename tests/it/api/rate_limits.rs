@@ -164,7 +164,7 @@ async fn a_good_key_is_not_counted_for_its_address() {
 async fn every_response_has_the_remaining_allowance() {
     let server = limited(100, 50).await;
     for (path, status) in
-        [("/toolkits", 200), ("/toolkits/nope", 404), ("/no/such/path", 404), ("/session_configs", 501)]
+        [("/toolkits", 200), ("/toolkits/nope", 404), ("/no/such/path", 404), ("/keyring/transfer_keys", 501)]
     {
         let reply = server.api.get(path).await;
         assert_eq!((reply.status, standing(&reply).0), (status, 100), "{path}");

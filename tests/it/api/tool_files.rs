@@ -39,6 +39,15 @@ title = { type = "string", description = "Title.", maxLength = 9 }
 file = { type = "string", description = "The file.", file_uploadable = true }
 
 [[tools]]
+slug = "UP_LIST_ROWS"
+title = "List rows"
+description = "Lists rows."
+use_cases = ["Show the rows.", "What is in the table?"]
+effect = "read"
+method = "GET"
+path = "/rows"
+
+[[tools]]
 slug = "UP_TAKE_FILE"
 title = "Take a file"
 description = "Returns the file."
@@ -341,4 +350,36 @@ async fn raw_calls_send_files_and_return_large_answers_as_files() {
     let reply = get(&text(binary, "url")).await;
     assert_eq!((reply.status, md5(&reply.body)), (200, md5(&large)));
     assert_eq!(sql(&world.server.database(), "SELECT COUNT(*) FROM files WHERE state = 'stored'"), json!([[2]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_result_becomes_a_file_for_those_who_ask() {
+    let world = World::start().await;
+    let rows: Vec<Value> = (0..2_000).map(|id| json!({ "id": id, "text": "a row of the result" })).collect();
+    let whole = json!({ "rows": rows, "next": "page 2" });
+    world.upstream.play(http("200 OK", "content-type: application/json\r\n", whole.to_string().as_bytes()));
+    let mut call = json!({ "tool_slug": "UP_LIST_ROWS", "arguments": {} });
+    let path = format!("/tool_router/session/{}/execute", world.session);
+    let plain = world.api().post(&path, &call).await.expect(200);
+    assert_eq!(plain["data"], whole);
+    call["enable_auto_workbench_offload"] = json!(true);
+    let answer = world.api().post(&path, &call).await.expect(200);
+    let data = &answer["data"];
+    assert_eq!((&answer["result_type"], &data["truncated"]), (&json!("completed"), &json!(true)));
+    assert_eq!(
+        (&data["total_items"], &data["total_bytes"]),
+        (&json!({ "rows": 2_000 }), &json!(whole.to_string().len()))
+    );
+    assert_eq!(data["preview"]["rows"][0], rows[0]);
+    assert!(data.to_string().len() < 20_000, "{}", data.to_string().len());
+    let file = &data["remote_file_info"];
+    assert_eq!(file["path"], format!("/mnt/files/results/{}.json", text(&answer, "log_id")));
+    assert_eq!(get(&text(file, "download_url")).await.json(), whole);
+    // It is a file as any other of the session, for as long as results are kept.
+    world.upstream.take();
+    assert!(world.send(file["path"].clone()).await.contains("content-type: application/json\r\n"));
+    world.server.clock.advance(std::time::Duration::from_hours(24 * 31));
+    assert!(world.refused(file["path"].clone()).await.starts_with("The session has no file"));
+    world.upstream.play(http("200 OK", "content-type: application/json\r\n", b"{\"rows\":[]}"));
+    assert_eq!(world.api().post(&path, &call).await.expect(200)["data"], json!({ "rows": [] }), "a small one stays");
 }

@@ -1,6 +1,7 @@
 //! Real providers, each a process of its own, and the toolkit files that describe them.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -50,10 +51,10 @@ impl Provider {
         Self::start(Command::new(tool("providers-python/bin/python")).arg(script).args(arguments))
     }
 
-    /// npm `s3rver`: a store with the S3 API, behind a check of signatures by npm `aws4`.
-    pub fn s3() -> Self {
+    /// npm `s3rver`: a store with the S3 API, behind a check of signatures by npm `aws4`. Its objects are in `folder`.
+    pub fn s3(folder: &Path) -> Self {
         let script = root().join("tests/s3/server.mjs");
-        Self::start(Command::new("node").arg(script).arg(tool("s3")))
+        Self::start(Command::new("node").arg(script).arg(tool("s3")).arg(folder))
     }
 
     /// Starts a provider. A runtime that hangs before it listens is killed and started once more.
