@@ -216,12 +216,12 @@ impl LogItem {
         let ended_at = row.ending.as_ref().map_or(row.started_at, |ending| ending.at);
         Self {
             id: row.id.into(),
-            action_key: row.tool.unwrap_or_else(|| row.toolkit.clone()),
-            app_key: row.toolkit,
+            action_key: row.tool.unwrap_or_else(|| row.toolkit.clone()).into(),
+            app_key: row.toolkit.into(),
             app: AppName { icon, name },
             credential_source: if row.account_id.is_some() { "connected_account" } else { "no_auth" },
             connected_account_id: row.account_id.map(Into::into).unwrap_or_default(),
-            entity_id: row.user_id,
+            entity_id: row.user_id.into(),
             status: if row.state == CallState::Completed { "success" } else { "failed" },
             execution_time: millis(ended_at.since(row.started_at)),
             minimal_response: "",
@@ -260,12 +260,15 @@ impl LogDetail {
         }
         Self {
             action_log_id: row.id.into(),
-            action_id: row.tool.unwrap_or_else(|| row.toolkit.clone()),
+            action_id: row.tool.unwrap_or_else(|| row.toolkit.clone()).into(),
             status,
-            app: DetailApp { name, unique_id: row.toolkit, icon },
-            version: row.version.unwrap_or_default(),
+            app: DetailApp { name, unique_id: row.toolkit.into(), icon },
+            version: row.version.unwrap_or_default().into(),
             credential_source: if row.account_id.is_some() { "connected_account" } else { "no_auth" },
-            connection: Connection { id: row.account_id.map(Into::into).unwrap_or_default(), entity: row.user_id },
+            connection: Connection {
+                id: row.account_id.map(Into::into).unwrap_or_default(),
+                entity: row.user_id.into(),
+            },
             session,
             execution_metadata: metadata,
             steps: vec![Step {

@@ -27,19 +27,19 @@ pub struct CallRow {
     /// A number of the server process that makes it.
     pub run: i64,
     /// The project's end user.
-    pub user_id: String,
+    pub user_id: CompactString,
     /// The session; none for a call without one.
     pub session_id: Option<SessionId>,
     /// Slug of the toolkit.
-    pub toolkit: String,
+    pub toolkit: CompactString,
     /// Slug of the tool; none for a raw API call.
-    pub tool: Option<String>,
+    pub tool: Option<CompactString>,
     /// Version of the tool.
-    pub version: Option<String>,
+    pub version: Option<CompactString>,
     /// What it may do.
     pub effect: CallEffect,
     /// HTTP method.
-    pub method: String,
+    pub method: CompactString,
     /// The account; none if no credential was used.
     pub account_id: Option<AccountId>,
     /// The account's auth config.
@@ -231,13 +231,13 @@ fn read(row: &Row<'_>) -> Result<CallRow, ReadError> {
         project_id: row.id(1)?,
         state,
         run: row.int(3)?,
-        user_id: row.text(4)?,
+        user_id: row.id(4)?,
         session_id: row.opt_id(5)?,
-        toolkit: row.text(6)?,
-        tool: row.opt_text(7)?,
-        version: row.opt_text(8)?,
+        toolkit: row.id(6)?,
+        tool: row.opt_id(7)?,
+        version: row.opt_id(8)?,
         effect: row.word(9, CallEffect::parse)?,
-        method: row.text(10)?,
+        method: row.id(10)?,
         account_id: row.opt_id(11)?,
         auth_config_id: row.opt_id(12)?,
         actor: row.id(13)?,
