@@ -22,11 +22,11 @@ CREATE TABLE tool_calls (
     ended_at        INTEGER,
     http_status     INTEGER,                       -- of the provider, if it answered
     error_code      TEXT,                          -- why it failed
-    content_sealed  BLOB,                          -- arguments and answer, if the project keeps them
     -- Idempotency-Key. NULL: none, or older than its time
     key             TEXT,
     request_hash    BLOB,                          -- SHA-256 of method, path and body
     response_status INTEGER,
+    content_sealed  BLOB,                          -- arguments and answer, if the project keeps them
     response_sealed BLOB,                          -- sent again if the request is repeated
     PRIMARY KEY (project_id, id)
 ) WITHOUT ROWID;

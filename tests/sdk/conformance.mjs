@@ -1214,10 +1214,7 @@ later('mcp.list', () => composio.mcp.list({}));
 later('mcp.update', () => composio.mcp.update('mcp_1', { name: 'a server' }));
 later('mcp.generate', () => composio.mcp.generate('somebody', 'mcp_1', {}));
 later('experimental.customToolkits.sync', () => composio.experimental.customToolkits.sync('CUSTOM_ONE', { connectedAccountId: 'ca_1' }));
-later('experimental.usage.summary', () => composio.experimental.usage.summary({}));
-later('experimental.usage.breakdown', () => composio.experimental.usage.breakdown('toolkit', {}));
 later('sessionConfigs.list', () => composio.sessionConfigs.list({}));
-later('logs.search', () => composio.logs.search({}));
 later('webhooks.endpoints.create', () => composio.webhooks.endpoints.create({ toolkitSlug: 'sandbox', clientId: 'x' }));
 later('webhooks.endpoints.replace', () => composio.webhooks.endpoints.replace('we_1', { data: {} }));
 later('webhooks.endpoints.update', () => composio.webhooks.endpoints.update('we_1', { data: {} }));
@@ -1225,6 +1222,100 @@ later('webhooks.subscriptions.update', () => composio.webhooks.subscriptions.upd
 later('webhooks.endpoints.list', () => composio.webhooks.endpoints.list({ toolkitSlug: 'sandbox' }));
 later('webhooks.subscriptions.set', () => composio.webhooks.subscriptions.set({ webhookUrl: 'https://app.example/hook' }));
 later('webhooks.subscriptions.list', () => composio.webhooks.subscriptions.list({}));
+
+// A call of a tool, in the log; its id.
+async function logged() {
+  const session = await newSession();
+  const made = await session.execute('SANDBOX_GET_PROFILE', {});
+  return made.logId ?? made.log_id;
+}
+
+// The call is in the log within a second.
+async function untilLogged(read) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await read();
+    } catch (error) {
+      if (status(error) !== 404 || tries === 100) throw error;
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+  }
+}
+
+test('client.logs.createToolExecution', async () => {
+  const id = await logged();
+  const filters = [{ field: 'log_id', operator: '==', value: id }];
+  const find = async () => (await client.logs.createToolExecution({ filters, limit: 5 })).logs;
+  await untilLogged(() => client.logs.retrieveToolExecution(id));
+  const [log] = await find();
+  assert.ok(log.id === id && log.status === 'failed' && log.level === 'error', JSON.stringify(log));
+});
+
+test('client.logs.retrieveToolExecution', async () => {
+  const id = await logged();
+  const log = await untilLogged(() => client.logs.retrieveToolExecution(id));
+  assert.equal(log.message, 'no_active_connection');
+  hasStatus(await fails(() => client.logs.retrieveToolExecution('log_x')), 404);
+});
+
+test('client.logs.tools.list', async () => {
+  const id = await logged();
+  await untilLogged(() => client.logs.tools.retrieve(id));
+  const page = await client.logs.tools.list({ cursor: null, limit: 1 });
+  assert.ok(page.data.length === 1 && page.data[0].appKey === 'sandbox', JSON.stringify(page));
+});
+
+test('client.logs.tools.retrieve', async () => {
+  const id = await logged();
+  const log = await untilLogged(() => client.logs.tools.retrieve(id));
+  assert.ok(log.actionLogId === id && log.actionId === 'SANDBOX_GET_PROFILE', JSON.stringify(log));
+});
+
+test('client.logs.tools.listFields', async () => {
+  const { fields } = await client.logs.tools.listFields();
+  assert.ok(fields.tool_execution.some(field => field.id === 'tool_slug'), JSON.stringify(fields));
+});
+
+test('logs.search', async () => {
+  await untilLogged(async () => client.logs.retrieveToolExecution(await logged()).catch(() => ({})));
+  assert.ok(Array.isArray((await composio.logs.search({})).logs));
+});
+
+test('logs.get', async () => {
+  const id = await logged();
+  await untilLogged(() => client.logs.retrieveToolExecution(id));
+  assert.equal((await composio.logs.get(id)).id, id);
+});
+
+test('client.project.usage.retrieveSummary', async () => {
+  const { entities } = await client.project.usage.retrieveSummary({});
+  assert.equal(entities.tool_calls.unit, 'call');
+});
+
+test('client.project.usage.retrieve', async () => {
+  const usage = await client.project.usage.retrieve('tool_calls', { group_by: 'user_id', limit: 1 });
+  assert.ok(usage.entity_type === 'tool_calls' && usage.groups.length <= 1, JSON.stringify(usage));
+});
+
+test('client.org.usage.retrieveSummary', async () => {
+  const { entities } = await organization().org.usage.retrieveSummary({});
+  assert.equal(entities.proxy_calls.unit, 'call');
+});
+
+test('client.org.usage.retrieve', async () => {
+  const usage = await organization().org.usage.retrieve('tool_calls', { group_by: 'project_id' });
+  assert.equal(usage.entity_type, 'tool_calls');
+});
+
+test('experimental.usage.summary', async () => {
+  const { entities } = await composio.experimental.usage.summary({});
+  assert.ok(entities.tool_calls, JSON.stringify(entities));
+});
+
+test('experimental.usage.breakdown', async () => {
+  const usage = await composio.experimental.usage.breakdown('tool_calls', { groupBy: 'tool_slug', limit: 10 });
+  assert.ok(Array.isArray(usage.groups), JSON.stringify(usage));
+});
 
 // Every method of this SDK line: name → one for each client.
 async function known() {

@@ -15,6 +15,7 @@ import shutil
 import ssl
 import sys
 import tempfile
+import time
 import urllib.request
 import warnings
 
@@ -535,6 +536,96 @@ def _():
             return is_refused(fails(session.experimental.files.upload, file.name))
         remote = session.experimental.files.upload(file.name, remote_path="out/b.txt", mimetype="text/plain")
         assert (remote.mount_relative_path, remote.buffer()) == ("out/b.txt", b"text")
+
+
+def logged():
+    """A call of a tool that failed, in the log; its id."""
+    session = new_session()
+    made = client.tool_router.session.execute(session.session_id, tool_slug="SANDBOX_GET_PROFILE", arguments={})
+    for _ in range(100):
+        try:
+            client.logs.tools.retrieve(made.log_id)
+            return made.log_id
+        except composio_client.NotFoundError:
+            time.sleep(0.05)
+    raise AssertionError(f"{made.log_id} is not in the log")
+
+
+@case("client.logs.create_tool_execution")
+def _():
+    id_ = logged()
+    page = client.logs.create_tool_execution(filters=[{"field": "log_id", "operator": "==", "value": id_}], limit=5)
+    assert [(log.id, log.status, log.level) for log in page.logs] == [(id_, "failed", "error")], page
+
+
+@case("client.logs.retrieve_tool_execution")
+def _():
+    log = client.logs.retrieve_tool_execution(logged())
+    assert log.message == "no_active_connection", log
+    not_found(fails(client.logs.retrieve_tool_execution, "log_x"))
+
+
+@case("client.logs.tools.list")
+def _():
+    logged()
+    page = client.logs.tools.list(cursor=None, limit=1)
+    assert len(page.data) == 1, page
+
+
+@case("client.logs.tools.retrieve")
+def _():
+    id_ = logged()
+    log = client.logs.tools.retrieve(id_)
+    assert log.action_log_id == id_ and log.action_id == "SANDBOX_GET_PROFILE", log
+
+
+@case("client.logs.tools.list_fields")
+def _():
+    assert "tool_slug" in [field.id for field in client.logs.tools.list_fields().fields["tool_execution"]]
+
+
+@case("logs.search")
+def _():
+    id_ = logged()
+    page = composio.logs.search(filters=[{"field": "log_id", "operator": "==", "value": id_}])
+    assert [log.id for log in page.logs] == [id_], page
+
+
+@case("logs.get")
+def _():
+    id_ = logged()
+    assert composio.logs.get(id_).id == id_
+
+
+@case("experimental.usage.summary")
+def _():
+    assert "tool_calls" in composio.experimental.usage.summary().entities
+
+
+@case("experimental.usage.breakdown")
+def _():
+    assert composio.experimental.usage.breakdown("tool_calls", group_by="tool_slug").entity_type == "tool_calls"
+
+
+@case("client.project.usage.retrieve_summary")
+def _():
+    assert client.project.usage.retrieve_summary().entities["tool_calls"].unit == "call"
+
+
+@case("client.project.usage.retrieve")
+def _():
+    usage = client.project.usage.retrieve("tool_calls", group_by="user_id", limit=1)
+    assert usage.entity_type == "tool_calls" and len(usage.groups) <= 1, usage
+
+
+@case("client.org.usage.retrieve_summary")
+def _():
+    assert organization().org.usage.retrieve_summary().entities["proxy_calls"].unit == "call"
+
+
+@case("client.org.usage.retrieve")
+def _():
+    assert organization().org.usage.retrieve("tool_calls", group_by="project_id").entity_type == "tool_calls"
 
 
 @case("client.files.create_presigned_url")

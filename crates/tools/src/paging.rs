@@ -61,8 +61,13 @@ fn next(
             };
             position_of(tool, paging, position?)
         }
-        PagingStyle::Page => is_full.then(|| (number(tool, arguments, &paging.argument).unwrap_or(1) + 1).into()),
-        PagingStyle::Offset => is_full.then(|| (number(tool, arguments, &paging.argument).unwrap_or(0) + count).into()),
+        PagingStyle::Page if is_full => {
+            number(tool, arguments, &paging.argument).unwrap_or(1).checked_add(1).map(Value::from)
+        }
+        PagingStyle::Offset if is_full => {
+            number(tool, arguments, &paging.argument).unwrap_or(0).checked_add(count).map(Value::from)
+        }
+        PagingStyle::Page | PagingStyle::Offset => None,
         PagingStyle::Link => typed(tool, paging, &in_url(tool, paging, next_link(link?)?)?),
     }
 }

@@ -62,7 +62,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         handler!(usage::project_usage),
         || {
             Docs::ok("Count the project's calls by group")
-                .about("`entity_type` is `tool_execution` or `proxy_execution`.")
+                .about("`entity_type` is `tool_calls` or `proxy_calls`.")
                 .body::<usage::GroupBody>()
                 .body_optional()
                 .response::<usage::Usage>()
@@ -91,7 +91,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         handler!(usage::org_usage),
         || {
             Docs::ok("Count the calls of all projects by group")
-                .about("`entity_type` is `tool_execution` or `proxy_execution`.")
+                .about("`entity_type` is `tool_calls` or `proxy_calls`.")
                 .body::<usage::GroupBody>()
                 .body_optional()
                 .response::<usage::Usage>()

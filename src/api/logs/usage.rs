@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use switchboard_store::tool_calls::{CallGroup, CallUsage, UsageQuery};
+use switchboard_store::tool_calls::{CallGroup, CallUsage, UsageOrder, UsageQuery};
 use switchboard_types::{ProjectId, SessionId};
 
 use super::search::first_id;
@@ -18,11 +18,10 @@ use crate::api::http::error::ApiError;
 use crate::api::http::path::Id;
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::time::DAY;
 
 /// What is counted: `(entity type, whether it is of tools)`.
-const ENTITIES: [(&str, bool); 2] = [("tool_execution", true), ("proxy_execution", false)];
-/// Groups that are read at most.
-const MAX_GROUPS: i64 = 10_000;
+const ENTITIES: [(&str, bool); 2] = [("tool_calls", true), ("proxy_calls", false)];
 /// Groups in a response.
 const LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1_000;
@@ -34,11 +33,11 @@ const MAX_VALUES: usize = 1_000;
 #[schemars(rename = "UsageSummaryQuery")]
 #[serde(default)]
 pub struct SummaryBody {
-    /// The first millisecond since 1970 UTC.
+    /// The first millisecond since 1970 UTC; by default 30 days before `to`.
     from: Option<f64>,
-    /// The millisecond after the last.
+    /// The millisecond after the last; by default now.
     to: Option<f64>,
-    /// `tool_execution` and `proxy_execution`; both when omitted.
+    /// `tool_calls` and `proxy_calls`; both when omitted.
     entity_types: Option<Vec<String>>,
     /// Of these only.
     filters: Option<Filters>,
@@ -49,16 +48,16 @@ pub struct SummaryBody {
 #[schemars(rename = "UsageQuery")]
 #[serde(default)]
 pub struct GroupBody {
-    /// The first millisecond since 1970 UTC.
+    /// The first millisecond since 1970 UTC; by default 30 days before `to`.
     from: Option<f64>,
-    /// The millisecond after the last.
+    /// The millisecond after the last; by default now.
     to: Option<f64>,
-    /// `user_id`, `session_id`, `toolkit_slug`, `tool_slug`, `connected_account_id`, `day` or `project_id`; one group of
-    /// all when omitted.
+    /// `user_id`, `session_id`, `toolkit_slug`, `tool_slug`, `connected_account_id`, `day` or `project_id`. By
+    /// default `tool_slug` for `tool_calls` and `toolkit_slug` for `proxy_calls`.
     group_by: Option<GroupBy>,
-    /// Default `key`.
+    /// Default `total_quantity`.
     order_by: Option<OrderBy>,
-    /// Default `asc`.
+    /// Default `desc`.
     order_direction: Option<Direction>,
     /// Groups in the response; default 100.
     #[schemars(range(min = 1, max = 1_000))]
@@ -98,8 +97,8 @@ enum GroupBy {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "UsageOrder")]
 enum OrderBy {
-    #[default]
     Key,
+    #[default]
     TotalQuantity,
     EventCount,
 }
@@ -108,8 +107,8 @@ enum OrderBy {
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "UsageDirection")]
 enum Direction {
-    #[default]
     Asc,
+    #[default]
     Desc,
 }
 
@@ -209,6 +208,9 @@ fn only_project(filters: Option<&Filters>) -> Result<()> {
 /// The projects that are counted.
 async fn projects(app: &App, filters: Option<&Filters>) -> Result<Vec<ProjectId>> {
     if let Some(given) = filters.and_then(|filters| filters.project_id.clone()) {
+        if given.len() > MAX_VALUES {
+            return Err(Error::field("filters.project_id", format!("must have at most {MAX_VALUES} entries")));
+        }
         return Ok(given.into_iter().map(Into::into).collect());
     }
     app.call_log.projects().await
@@ -218,7 +220,7 @@ async fn projects(app: &App, filters: Option<&Filters>) -> Result<Vec<ProjectId>
 fn entity(name: &str, path: &str) -> Result<(&'static str, bool)> {
     let found = ENTITIES.into_iter().find(|(entity, _)| *entity == name);
     found.ok_or_else(|| {
-        let detail = format!("Error in {path}: must be tool_execution or proxy_execution");
+        let detail = format!("Error in {path}: must be tool_calls or proxy_calls");
         Error::validation(vec![detail])
     })
 }
@@ -230,6 +232,9 @@ fn query(
     (from, until): (Option<f64>, Option<f64>),
     filters: Option<&Filters>,
 ) -> Result<UsageQuery> {
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age are exact")]
+    let from =
+        from.or_else(|| Some(until.unwrap_or(app.core.now().as_millis() as f64) - 30.0 * DAY.as_millis() as f64));
     let values = |name: &str, given: Option<&Vec<String>>| match given {
         Some(values) if values.len() > MAX_VALUES => {
             Err(Error::field(&format!("filters.{name}"), format!("must have at most {MAX_VALUES} entries")))
@@ -248,10 +253,12 @@ fn query(
 }
 
 async fn summary(app: &App, reader: &ProjectId, projects: Vec<ProjectId>, body: SummaryBody) -> Result<Summary> {
-    let wanted = match &body.entity_types {
-        None => ENTITIES.to_vec(),
-        Some(names) => names.iter().map(|name| entity(name, "payload.entity_types")).collect::<Result<Vec<_>>>()?,
-    };
+    let names = body.entity_types.as_deref();
+    for name in names.unwrap_or_default() {
+        entity(name, "payload.entity_types")?;
+    }
+    let wanted =
+        ENTITIES.into_iter().filter(|(entity, _)| names.is_none_or(|names| names.iter().any(|name| name == entity)));
     let mut entities = BTreeMap::new();
     for (name, is_tool) in wanted {
         let query = query(app, is_tool, projects.clone(), (body.from, body.to), body.filters.as_ref())?;
@@ -276,18 +283,14 @@ async fn usage(
     let is_empty = projects.is_empty();
     let query = query(app, is_tool, projects, (body.from, body.to), body.filters.as_ref())?;
     let calls = if is_empty { 0 } else { app.call_log.count(reader, &query).await? };
-    let mut groups = match body.group_by {
-        Some(group) if !is_empty => app.call_log.usage(reader, &query, group.into(), MAX_GROUPS).await?,
-        Some(_) => Vec::new(),
-        None => vec![CallUsage { key: "all".to_owned(), calls }],
+    let order = UsageOrder {
+        is_by_calls: !matches!(body.order_by.unwrap_or_default(), OrderBy::Key),
+        is_descending: body.order_direction.unwrap_or_default() == Direction::Desc,
     };
-    if !matches!(body.order_by.unwrap_or_default(), OrderBy::Key) {
-        groups.sort_by_key(|group| group.calls);
-    }
-    if body.order_direction == Some(Direction::Desc) {
-        groups.reverse();
-    }
-    groups.truncate(limit);
+    let max_groups = i64::try_from(limit).unwrap_or(i64::MAX);
+    let group = body.group_by.unwrap_or(if is_tool { GroupBy::ToolSlug } else { GroupBy::ToolkitSlug });
+    let groups =
+        if is_empty { Vec::new() } else { app.call_log.usage(reader, &query, group.into(), order, max_groups).await? };
     let groups = groups
         .into_iter()
         .map(|CallUsage { key, calls }| Group { key, total_quantity: calls.to_string(), event_count: calls })

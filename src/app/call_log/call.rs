@@ -62,8 +62,12 @@ pub struct LoggedCall {
 struct Progress {
     /// None until it is known what is called.
     row: Option<CallRow>,
+    /// The row may be in the database: it is being committed, or was.
+    may_be_stored: bool,
     /// The row is in the database.
     is_stored: bool,
+    /// It is made again after its answer was lost. Only a success says that it had its effect.
+    is_repeat: bool,
     /// A request is about to be sent, or was.
     is_sent: bool,
     /// How it went, while its response is rendered: a key is stored with its response.
@@ -85,7 +89,15 @@ impl LoggedCall {
 
     /// A stored call that is made again.
     pub(super) fn again(log: Arc<CallLog>, actor: Actor, key: IdempotencyKey, row: CallRow) -> Self {
-        let progress = Progress { row: Some(row.clone()), is_stored: true, is_sent: true, ..Progress::default() };
+        log.lock_being_made().insert(row.id.clone());
+        let progress = Progress {
+            row: Some(row.clone()),
+            may_be_stored: true,
+            is_stored: true,
+            is_repeat: true,
+            is_sent: true,
+            ..Progress::default()
+        };
         Self { log, id: row.id, actor, key: Some(key), progress: Mutex::new(progress) }
     }
 
@@ -157,30 +169,47 @@ impl LoggedCall {
         });
     }
 
+    /// Notes the account that is used.
+    ///
+    /// # Errors
+    /// The call is made again, and was made with another account: its provider would do it a second time.
+    pub fn with_account(&self, account: &AccountRow) -> Result<()> {
+        let mut progress = self.lock();
+        let is_repeat = progress.is_repeat;
+        let Some(row) = &mut progress.row else { return Ok(()) };
+        if is_repeat && row.account_id.as_ref() != Some(&account.id) {
+            return Err(earlier::outcome_unknown(row));
+        }
+        row.account_id = Some(account.id.clone());
+        row.auth_config_id = Some(account.auth_config_id.clone());
+        Ok(())
+    }
+
     /// Must be called before a request is sent. Commits the row of a call that may change something or has a key.
     ///
     /// # Errors
     /// Another request with the same key is being made, or the database takes no writes. Nothing may be sent then.
-    pub async fn before_sending(&self, account: Option<&AccountRow>) -> Result<()> {
+    pub async fn before_sending(&self) -> Result<()> {
         let row = {
             let mut progress = self.lock();
             let (is_stored, has_key) = (progress.is_stored, self.key.is_some());
-            let Some(row) = &mut progress.row else { return Ok(()) };
-            if let Some(account) = account {
-                row.account_id = Some(account.id.clone());
-                row.auth_config_id = Some(account.auth_config_id.clone());
-            }
+            let Some(row) = &progress.row else { return Ok(()) };
             let must_store = !is_stored && (row.effect.may_change() || has_key);
             let row = must_store.then(|| row.clone());
+            progress.may_be_stored |= must_store;
             progress.is_sent |= !must_store;
             row
         };
         let Some(row) = row else { return Ok(()) };
         failpoint::hit("before_call_row");
-        match self.log.core.store.apply(Unit::new().with(tool_calls::insert(row))).await {
-            Ok(_) => {}
-            Err(WriteError::Refused(Refusal::IdempotencyKeyUsed)) => return Err(earlier::is_being_made()),
-            Err(error) => return Err(error.into()),
+        self.log.lock_being_made().insert(self.id.clone());
+        if let Err(error) = self.log.core.store.apply(Unit::new().with(tool_calls::insert(row))).await {
+            self.log.lock_being_made().remove(&self.id);
+            self.lock().may_be_stored = false;
+            return Err(match error {
+                WriteError::Refused(Refusal::IdempotencyKeyUsed) => self.log.key_is_taken(self.key.as_ref()).await,
+                error => error.into(),
+            });
         }
         let mut progress = self.lock();
         (progress.is_stored, progress.is_sent) = (true, true);
@@ -217,29 +246,30 @@ impl LoggedCall {
             return;
         }
         if self.key.is_some() && progress.is_stored {
-            progress.ending = Some((ending, how.had_no_effect));
+            let is_unclear = progress.is_repeat && how.state != CallState::Completed;
+            progress.ending = Some(if is_unclear {
+                (CallEnding { state: CallState::Unknown, ..ending }, false)
+            } else {
+                (ending, how.had_no_effect)
+            });
             return;
         }
         progress.is_over = true;
         let Some(row) = progress.row.take() else { return };
         let is_stored = progress.is_stored;
         drop(progress);
-        self.log.queue.push(if is_stored {
-            Entry::Ended { project: row.project_id, id: row.id, ending, frees_key: false }
-        } else {
-            Entry::New(Box::new(CallRow { ending: Some(ending), ..row }))
-        });
+        self.log.queue.push(entry(row, is_stored, ending, false));
     }
 
     /// Stores the response of a call with a key, for when the request is repeated. None for an error: the repeated
     /// request gets what is known of the call, or makes it if it had no effect.
     pub async fn respond(&self, response: Option<&StoredResponse>) {
         let Some(key) = &self.key else { return };
-        let (ending, frees_key) = {
+        let (ending, frees_key, row) = {
             let mut progress = self.lock();
-            let Some(ending) = progress.ending.take() else { return };
+            let (Some((ending, frees_key)), Some(row)) = (progress.ending.take(), progress.row.take()) else { return };
             progress.is_over = true;
-            ending
+            (ending, frees_key, row)
         };
         failpoint::hit("before_call_response");
         // What is unknown is said anew to a repeated request, or the call is made again if the provider does nothing twice.
@@ -250,13 +280,15 @@ impl LoggedCall {
             let status = i64::from(response.status);
             (status, self.log.ring.seal(earlier::seal_context(key, &self.id, status), &response.body))
         });
-        let mut unit = Unit::new().with(tool_calls::end(key.project_id(), &self.id, ending, sealed));
+        let end = tool_calls::end(key.project_id(), &self.id, row.run, ending.clone(), sealed);
+        let mut unit = Unit::new().with(end);
         if frees_key {
             unit.push(tool_calls::free_key(key.project_id(), &self.id));
         }
         if let Err(error) = self.log.core.store.apply(unit).await {
-            // The call was made, and its caller has to know. A repeated request is told that the outcome is unknown.
+            // The call was made, and its caller has to know. The log says how it went when it can be written.
             tracing::error!(call = %self.id, error = %error, "the response of a call with an idempotency key is not kept");
+            self.log.queue.push(entry(row, true, ending, frees_key));
         }
         failpoint::hit("after_call_end");
     }
@@ -271,23 +303,31 @@ pub(super) fn content_context(project: &str, id: &str) -> SealContext {
     SealContext::new(project, "tool_calls", id, "content_sealed")
 }
 
+/// What is written of a call that has ended. A call that was not stored was not sent: its key stays free.
+fn entry(row: CallRow, is_stored: bool, ending: CallEnding, frees_key: bool) -> Entry {
+    if is_stored {
+        return Entry::Ended { project: row.project_id, id: row.id, run: row.run, ending, frees_key };
+    }
+    Entry::New(Box::new(CallRow { ending: Some(ending), key: None, ..row }))
+}
+
 impl Drop for LoggedCall {
     fn drop(&mut self) {
         let progress = self.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if progress.is_over || !progress.is_sent {
+        if progress.may_be_stored {
+            self.log.lock_being_made().remove(&self.id);
+        }
+        if progress.is_over || !(progress.is_sent || progress.may_be_stored) {
             return;
         }
         let Some(row) = progress.row.take() else { return };
         let (ending, frees_key) = progress.ending.take().unwrap_or_else(|| {
-            let state = if row.effect.may_change() { CallState::Unknown } else { CallState::Failed };
+            let is_unclear = progress.is_sent && row.effect.may_change();
+            let state = if is_unclear { CallState::Unknown } else { CallState::Failed };
             let error_code = Some(CompactString::const_new("caller_gone"));
             let at = self.log.core.now();
-            (CallEnding { state, at, http_status: None, error_code, content_sealed: None }, false)
+            (CallEnding { state, at, http_status: None, error_code, content_sealed: None }, !is_unclear)
         });
-        self.log.queue.push(if progress.is_stored {
-            Entry::Ended { project: row.project_id, id: row.id, ending, frees_key }
-        } else {
-            Entry::New(Box::new(CallRow { ending: Some(ending), ..row }))
-        });
+        self.log.queue.push(entry(row, progress.may_be_stored, ending, frees_key));
     }
 }

@@ -35,22 +35,22 @@ impl CallLog {
         let Some(key) = key else { return Ok(Earlier::None) };
         let stored = key.to_stored();
         let Some(found) = self.core.store.tool_call_of_key(key.project_id(), &stored.key).await? else {
-            return Ok(Earlier::None);
+            // The keys of other operations are in a table of their own.
+            return match self.core.store.idempotency(key.project_id(), &stored.key).await? {
+                Some(_) => Err(used_before()),
+                None => Ok(Earlier::None),
+            };
         };
         let CallOfKey { call, response } = found;
         if call.key.as_ref().is_none_or(|earlier| earlier.request_hash != stored.request_hash) {
-            return Err(Error::new(
-                Code::IdempotencyKeyReused,
-                "This Idempotency-Key was used with a different request",
-            ));
+            return Err(used_before());
         }
         if let Some((status, sealed)) = response {
             let body = self.ring.open(seal_context(key, &call.id, status), &sealed)?.to_vec();
             return Ok(Earlier::Response(StoredResponse { status: u16::try_from(status).unwrap_or(500), body }));
         }
-        let is_being_made_here = call.run == self.run && self.core.now() < call.until_at;
         match call.state {
-            CallState::Sent if is_being_made_here => Err(being_made(&call.id)),
+            CallState::Sent if self.is_being_made(&call) => Err(being_made(&call.id)),
             CallState::Sent | CallState::Unknown => Ok(Earlier::Unknown(Box::new(call))),
             CallState::Completed | CallState::Failed => Err(Error::of(Code::CallResponseNotKept, &[("id", &call.id)])),
         }
@@ -71,6 +71,10 @@ impl CallLog {
     }
 }
 
+fn used_before() -> Error {
+    Error::new(Code::IdempotencyKeyReused, "This Idempotency-Key was used with a different request")
+}
+
 /// The error of a raw API call whose outcome is not known.
 pub fn outcome_unknown(call: &CallRow) -> Error {
     Error::of(Code::CallOutcomeUnknown, &[("id", &call.id)])
@@ -80,9 +84,14 @@ fn being_made(id: &CompactString) -> Error {
     Error::of(Code::CallInProgress, &[("id", id)])
 }
 
-/// The same when the other request was a moment faster.
-pub(super) fn is_being_made() -> Error {
-    Error::new(Code::CallInProgress, "Another request with this Idempotency-Key is being made")
+impl CallLog {
+    /// The error of a request whose key another one took a moment earlier.
+    pub(super) async fn key_is_taken(&self, key: Option<&IdempotencyKey>) -> Error {
+        match self.earlier(key).await {
+            Err(error) => error,
+            Ok(_) => Error::new(Code::CallInProgress, "Another request with this Idempotency-Key was made just now"),
+        }
+    }
 }
 
 /// The seal context of a response: bound to the call, the request and the status.

@@ -12,9 +12,11 @@ mod earlier;
 mod queue;
 pub mod read;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use switchboard_store::tool_calls::CallRow;
 use switchboard_store::{Topic, Versioned};
 use switchboard_types::{CompactString, ProjectId, Timestamp};
 use switchboard_vault::KeyRing;
@@ -40,9 +42,11 @@ pub struct CallLog {
     core: Arc<Core>,
     projects: Arc<Projects>,
     ring: KeyRing,
-    /// Distinguishes the calls of this process: those of another one that have not ended are not known to go on.
+    /// Distinguishes the calls of this process. Of those of another one that have not ended, nothing is known here.
     run: i64,
     queue: Queue,
+    /// The stored calls that this process makes.
+    being_made: Mutex<HashSet<CompactString>>,
     keeps_content: Versioned<ProjectId, bool>,
 }
 
@@ -54,7 +58,15 @@ impl CallLog {
         let mut run = [0; 8];
         core.entropy.fill(&mut run);
         let keeps_content = Versioned::new(Topic::Accounts, SETTING_LIFETIME, |_| true);
-        Self { core, projects, ring, run: i64::from_ne_bytes(run), queue: Queue::default(), keeps_content }
+        Self {
+            core,
+            projects,
+            ring,
+            run: i64::from_ne_bytes(run),
+            queue: Queue::default(),
+            being_made: Mutex::default(),
+            keeps_content,
+        }
     }
 
     /// A call that begins now.
@@ -72,6 +84,15 @@ impl CallLog {
         // The call was made: its answer matters more than what the log says of it.
         let read = self.keeps_content.get(&self.core.store, project.clone(), read).await;
         read.ok().flatten().unwrap_or(false)
+    }
+
+    /// Whether a call that has not ended is being made by this process.
+    fn is_being_made(&self, call: &CallRow) -> bool {
+        call.run == self.run && self.lock_being_made().contains(&call.id)
+    }
+
+    fn lock_being_made(&self) -> MutexGuard<'_, HashSet<CompactString>> {
+        self.being_made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes what has ended since the last time. Returns the number of calls.

@@ -1,7 +1,7 @@
 //! Reads the log of calls.
 
 use serde_json::Value;
-use switchboard_store::tool_calls::{CallEnding, CallFilter, CallGroup, CallRow, CallUsage, UsageQuery};
+use switchboard_store::tool_calls::{CallEnding, CallFilter, CallGroup, CallRow, CallUsage, UsageOrder, UsageQuery};
 use switchboard_store::{PageQuery, Position};
 use switchboard_types::{CallState, ProjectId};
 
@@ -59,20 +59,20 @@ impl CallLog {
         project: &ProjectId,
         query: &UsageQuery,
         group: CallGroup,
+        order: UsageOrder,
         limit: i64,
     ) -> Result<Vec<CallUsage>> {
-        Ok(self.core.store.tool_call_usage(project, query, group, limit).await?)
+        Ok(self.core.store.tool_call_usage(project, query, group, order, limit).await?)
     }
 
     /// A row as it is now: a call whose server has ended, or whose time has passed, does not go on.
     fn seen_now(&self, row: CallRow) -> CallRow {
-        let is_being_made = row.run == self.run && self.core.now() < row.until_at;
-        if row.state != CallState::Sent || is_being_made {
+        if row.state != CallState::Sent || self.is_being_made(&row) {
             return row;
         }
         let ending = CallEnding {
             state: CallState::Unknown,
-            at: row.until_at,
+            at: row.until_at.min(self.core.now()),
             http_status: None,
             error_code: Some("answer_lost".into()),
             content_sealed: None,

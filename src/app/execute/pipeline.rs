@@ -56,6 +56,7 @@ impl Executor {
             return self.send(&Arc::new(self.without_account(toolkit)?), &call, context).await;
         };
         Span::current().record("account", account.id.as_str());
+        context.call.with_account(&account)?;
         self.limits.count_account(&account.id)?;
         call.front_end.check_account(&account)?;
         let ready = self.ready(account, toolkit).await?;
@@ -84,6 +85,7 @@ impl Executor {
         let ready = match self.sessions.resolve(&admitted, call.account).await? {
             None => Arc::new(self.without_account(toolkit)?),
             Some(account) => {
+                context.call.with_account(&account)?;
                 call.front_end.check_account(&account)?;
                 self.ready(account, toolkit).await?
             }
@@ -161,7 +163,7 @@ impl Executor {
         let (selected, draft) = self.draft(ready, call)?;
         let is_idempotent = draft.method.is_idempotent();
         let reservation = Some(self.reserve(is_idempotent).await?);
-        context.call.before_sending(ready.account.as_deref()).await?;
+        context.call.before_sending().await?;
         let account = (&**toolkit, *scheme, selected.as_ref().unwrap_or(secrets), params);
         let response = self.providers.send_as(account, destination, draft, &context.limits(), reservation).await?;
         failpoint::hit("after_call_answer_head");

@@ -67,19 +67,17 @@ impl Executor {
         context: &CallContext,
     ) -> Result<Answer> {
         let answer = self.execute(session, request.call(), context).await;
-        context.call.end_without_content(match &answer {
+        let answer = answer.and_then(|answer| request.check_answer(answer));
+        match &answer {
             // An answer with any status is an answer.
-            Ok(answer) => Ending { http_status: Some(answer.status.as_u16()), ..Ending::of(CallState::Completed) },
-            Err(error) => context.call.ending_of(error),
-        });
-        let answer = answer?;
-        let is_text = matches!(answer.data, AnswerData::Json(_) | AnswerData::Text(_));
-        if answer.status == StatusCode::PARTIAL_CONTENT && is_text && request.range_header().is_some() {
-            // The range may have split the credential, so that redaction missed it.
-            let message = "The provider's answer is a part of a text, and texts are handed over whole";
-            return Err(Error::new(Code::HeaderNotAllowed, message).fix("Leave the header Range out."));
+            Ok(answer) => context.call.end_without_content(Ending {
+                http_status: Some(answer.status.as_u16()),
+                ..Ending::of(CallState::Completed)
+            }),
+            Err(error) if context.call.is_sent() => context.call.end_without_content(context.call.ending_of(error)),
+            Err(_) => {}
         }
-        Ok(answer)
+        answer
     }
 }
 
@@ -114,6 +112,16 @@ impl ProxyRequest {
     /// The call that this request is the front end of.
     pub(super) fn call(&self) -> Call<'_> {
         Call { toolkit: &self.toolkit, account: self.account.as_deref(), token: self.token.as_deref(), front_end: self }
+    }
+
+    /// Refuses a part of a text: the range may have split the credential, so that redaction missed it.
+    fn check_answer(&self, answer: Answer) -> Result<Answer> {
+        let is_text = matches!(answer.data, AnswerData::Json(_) | AnswerData::Text(_));
+        if answer.status == StatusCode::PARTIAL_CONTENT && is_text && self.range_header().is_some() {
+            let message = "The provider's answer is a part of a text, and texts are handed over whole";
+            return Err(Error::new(Code::HeaderNotAllowed, message).fix("Leave the header Range out."));
+        }
+        Ok(answer)
     }
 
     /// The name of the header with which the caller asks for a part of a response.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_store::{Unit, WriteError, retention, tool_calls, unread_answers};
+use switchboard_store::{Statement, Unit, WriteError, retention, tool_calls, unread_answers};
 use switchboard_types::{AuditAction, AuditOutcome, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -77,25 +77,32 @@ impl Sweeps {
         Ok(deleted_rows)
     }
 
-    /// Frees the idempotency keys of calls after their time, and deletes old calls. Each project has its own.
+    /// Frees the idempotency keys of calls after their time, and deletes old calls and those of deleted projects.
     async fn delete_old_calls(&self, keep: Option<Duration>) -> Result<usize> {
         let first_id = |age: Duration| Kind::ToolLog.first_at(self.core.now() - age);
+        let (calls, keys) = (keep.map(first_id).unwrap_or_default(), first_id(IDEMPOTENCY_TTL));
         let mut deleted_rows = 0;
-        for project in self.core.store.projects_with_calls().await? {
-            let mut kinds = vec![(tool_calls::free_old_keys as fn(&_, &str, _) -> _, first_id(IDEMPOTENCY_TTL))];
-            kinds.extend(keep.map(|keep| (tool_calls::delete_before as fn(&_, &str, _) -> _, first_id(keep))));
-            for (delete, before) in kinds {
-                loop {
-                    let unit = Unit::new().with(delete(&project, &before, CALLS_BATCH));
-                    let rows: usize = self.core.store.apply(unit).await?.iter().sum();
-                    deleted_rows += rows;
-                    if rows < CALLS_BATCH || self.is_stopped_after(BATCH_PAUSE).await {
-                        break;
-                    }
-                }
+        for (project, is_deleted) in self.core.store.projects_with_old_calls(&calls, &keys).await? {
+            let calls = if is_deleted { "~" } else { calls.as_str() };
+            deleted_rows += self.repeat(|| tool_calls::free_old_keys(&project, &keys, CALLS_BATCH)).await?;
+            deleted_rows += self.repeat(|| tool_calls::delete_before(&project, calls, CALLS_BATCH)).await?;
+            if self.is_stopped_after(BATCH_PAUSE).await {
+                break;
             }
         }
         Ok(deleted_rows)
+    }
+
+    /// Applies a statement for one batch of calls after the other. Returns the number of their rows.
+    async fn repeat(&self, batch: impl Fn() -> Statement) -> Result<usize> {
+        let mut total = 0;
+        loop {
+            let rows: usize = self.core.store.apply(Unit::new().with(batch())).await?.iter().sum();
+            total += rows;
+            if rows < CALLS_BATCH || self.is_stopped_after(BATCH_PAUSE).await {
+                return Ok(total);
+            }
+        }
     }
 
     async fn delete_unconnected(&self, before: Timestamp) -> Result<usize> {

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Map, Value};
+use switchboard_catalog::Effect;
 use switchboard_types::{AccountId, CallState};
 
 use super::pages::ResultPage;
@@ -24,13 +25,20 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// How the call went, for the log. `status` is the provider's.
-    pub(super) fn ending(&self, status: Option<StatusCode>) -> Ending {
+    /// How the call went, for the log. `status` is the provider's. A call that has an effect may have had it when the
+    /// provider has an error of its own, or its answer cannot be used.
+    pub(super) fn ending(&self, effect: Effect, status: Option<StatusCode>) -> Ending {
+        let may_have_happened = |failure: &ToolFailure| match failure.kind {
+            FailureKind::OutcomeUnknown => true,
+            FailureKind::ProviderDown => effect != Effect::Read && failure.status.is_some(),
+            FailureKind::UnusableAnswer => effect != Effect::Read && status.is_some_and(|status| status.is_success()),
+            _ => false,
+        };
         let http_status = status.map(|status| status.as_u16());
         match self {
             Self::Completed { .. } => Ending { http_status, ..Ending::of(CallState::Completed) },
             Self::Failed(failure) => Ending {
-                state: if failure.kind.is_unknown() { CallState::Unknown } else { CallState::Failed },
+                state: if may_have_happened(failure) { CallState::Unknown } else { CallState::Failed },
                 http_status,
                 error_code: Some(failure.kind.code()),
                 had_no_effect: matches!(failure.kind, FailureKind::RateLimited | FailureKind::Unauthorized),
@@ -89,11 +97,6 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Whether the call may have had its effect.
-    fn is_unknown(self) -> bool {
-        self == Self::OutcomeUnknown
-    }
-
     /// Machine-readable name.
     pub fn code(self) -> &'static str {
         match self {

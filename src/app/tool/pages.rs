@@ -18,7 +18,7 @@ use super::failure::header;
 use super::front_end::ToolFrontEnd;
 use super::run::parse;
 use crate::app::base::tools::FoundTool;
-use crate::app::execute::answer::Answer;
+use crate::app::execute::answer::{Answer, AnswerData};
 use crate::app::execute::call::Call;
 use crate::app::execute::context::CallContext;
 use crate::app::session::Session;
@@ -28,6 +28,24 @@ use crate::error::{Error, Result};
 pub const MAX_ITEMS: usize = 1_000;
 /// Maximum number of pages in one answer.
 pub const MAX_CALLS: usize = 10;
+
+/// No further page is fetched once the answers have so many bytes.
+const MAX_SIZE: usize = 2 * 1024 * 1024;
+
+/// A page after the first.
+struct LaterPage {
+    body: Value,
+    page: PageOfResults,
+    size: usize,
+}
+
+/// Bytes of an answer.
+fn size(answer: &Answer) -> usize {
+    match &answer.data {
+        AnswerData::Json(bytes) | AnswerData::Text(bytes) | AnswerData::Binary { bytes, .. } => bytes.len(),
+        AnswerData::Empty => 0,
+    }
+}
 
 /// How many pages are wanted in one answer.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +81,7 @@ impl Tools {
     /// The tool has no pages, or the position is none of this query.
     pub(super) fn arguments_at(
         &self,
-        session: &Session,
+        (session, account): (&Session, Option<&str>),
         found: &FoundTool,
         arguments: Arguments,
         position: &str,
@@ -76,13 +94,14 @@ impl Tools {
                 .fix("Use page.next of an earlier answer, with the same tool, user and arguments.")
         };
         let sealed = BASE64.decode(position).map_err(|_| foreign())?;
-        let value = self.ring.open(seal_context(session, found, &arguments), &sealed).map_err(|_| foreign())?;
+        let value =
+            self.ring.open(seal_context((session, account), found, &arguments), &sealed).map_err(|_| foreign())?;
         let value: Value = serde_json::from_slice(&value).map_err(Error::internal)?;
         Ok(arguments.with(&paging.argument, value))
     }
 
     fn position(&self, query: &PagedQuery<'_>, next: &Value) -> String {
-        let context = seal_context(query.session, query.found, query.arguments);
+        let context = seal_context((query.session, query.account), query.found, query.arguments);
         BASE64.encode(self.ring.seal(context, next.to_string().as_bytes()))
     }
 
@@ -99,23 +118,22 @@ impl Tools {
         let tool = &query.found.row;
         let PageOfResults { mut next, mut count } = paging::page(tool, query.arguments, body, header(answer, "link"))?;
         let wanted = wanted.unwrap_or(AllPages { max_items: 0, max_calls: 1 });
+        let mut size = size(answer);
         for _ in 1..wanted.max_calls {
-            let Some(position) = next.clone().filter(|_| count < wanted.max_items) else { break };
-            let fetched = self.next_page(query, position, context).await;
-            let Some((mut later, page)) = fetched else { break };
-            count += paging::append(tool, body, &mut later);
-            next = page.next;
+            let is_wanted = count < wanted.max_items && size < MAX_SIZE;
+            let Some(position) = next.clone().filter(|_| is_wanted) else { break };
+            let fetched = self.next_page(query, position.clone(), context).await;
+            let Some(mut later) = fetched else { break };
+            count += paging::append(tool, body, &mut later.body);
+            size += later.size;
+            // A provider that names the same page again has no further one.
+            next = later.page.next.filter(|next| *next != position);
         }
         Some(ResultPage { next: next.map(|next| self.position(query, &next)), count })
     }
 
     /// The body and the page at a position; none if it cannot be fetched now.
-    async fn next_page(
-        &self,
-        query: &PagedQuery<'_>,
-        position: Value,
-        context: &CallContext,
-    ) -> Option<(Value, PageOfResults)> {
+    async fn next_page(&self, query: &PagedQuery<'_>, position: Value, context: &CallContext) -> Option<LaterPage> {
         let tool = &query.found.row;
         if Instant::now() >= context.deadline {
             return None;
@@ -128,19 +146,21 @@ impl Tools {
         let answer = self.call_provider(query.session, query.found, call, context).await.ok()?;
         let body = parse(query.found, &answer).ok().flatten().filter(|_| answer.status == StatusCode::OK)?;
         let page = paging::page(tool, &arguments, &body, header(&answer, "link"))?;
-        Some((body, page))
+        Some(LaterPage { size: size(&answer), body, page })
     }
 }
 
-/// A position is bound to the tool, the user and the arguments without the position.
-fn seal_context(session: &Session, found: &FoundTool, arguments: &Arguments) -> SealContext {
+/// A position is bound to the tool, the user, the account that was asked for and the arguments without the position.
+fn seal_context((session, account): (&Session, Option<&str>), found: &FoundTool, arguments: &Arguments) -> SealContext {
     let position = found.row.paging.as_ref().map(|paging| paging.argument.as_str());
     let others: BTreeMap<_, _> =
         arguments.iter().filter(|(name, _)| Some(name.as_str()) != position && *name != CALL_ID).collect();
     let digest = Sha256::digest(serde_json::to_vec(&others).unwrap_or_default());
     SealContext::new(&session.project_id, "tool_pages", &found.row.slug, "position")
+        .with("version", found.toolkit.version.as_str())
         .with("user", session.user_id.as_str())
+        .with("account", account.unwrap_or_default())
         .with("arguments", digest)
 }
 
-crate::redacted_debug!(PagedQuery<'a>);
+crate::redacted_debug!(PagedQuery<'a>, LaterPage);

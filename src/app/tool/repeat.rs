@@ -8,9 +8,13 @@ use super::outcome::{FailureKind, Outcome, ToolFailure};
 use crate::app::base::tools::FoundTool;
 
 impl Tools {
-    /// Whether the call can be made again with its own id, because the provider does nothing twice for one id.
+    /// Whether the call can be made again with its own id, because the provider does nothing twice for one id: the tool
+    /// is still the one that it was made with.
     pub fn can_repeat(&self, call: &CallRow) -> bool {
-        self.tool_of(call).is_some_and(|found| found.row.idempotency_header.is_some())
+        self.tool_of(call).is_some_and(|found| {
+            let is_same = call.version.as_deref() == Some(found.toolkit.version.as_str());
+            is_same && found.row.idempotency_header.is_some()
+        })
     }
 
     /// The outcome of a call that was sent and whose answer was lost.

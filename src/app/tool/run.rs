@@ -75,7 +75,7 @@ impl Tools {
             return Err(Error::field("all_pages", "this tool has no pages").fix("Leave all_pages out."));
         }
         if let Some(position) = &call.options.page {
-            arguments = self.arguments_at(session, found, arguments, position)?;
+            arguments = self.arguments_at((session, call.account.as_deref()), found, arguments, position)?;
         }
         let request = build(&found.row, &arguments, &wanted.placeholders());
         let request = request.map_err(|mistake| wrong_arguments(&[mistake]))?;
@@ -89,16 +89,28 @@ impl Tools {
         let timed = context.within(Duration::from_secs(found.row.timeout.into()));
         let timed = if found.row.download { timed.for_file() } else { timed };
         let called = self.call_with_files(session, account, (wanted, &arguments), &mut front_end, &timed).await;
+        let query = PagedQuery { session, found, arguments: &arguments, account, front_end: &front_end };
+        self.ended(&query, called, call.options.all_pages, (context, &timed)).await
+    }
+
+    /// The outcome of a call that was made, or could not be, and its end in the log.
+    async fn ended(
+        &self,
+        query: &PagedQuery<'_>,
+        called: Result<Answer>,
+        pages: Option<AllPages>,
+        (context, timed): (&CallContext, &CallContext),
+    ) -> Result<Outcome> {
+        let effect = query.found.row.effect;
         let (outcome, ending) = match called {
             Ok(answer) => {
-                let query = PagedQuery { session, found, arguments: &arguments, account, front_end: &front_end };
-                let outcome = self.outcome(&query, &answer, call.options.all_pages, &timed).await;
-                let ending = outcome.ending(Some(answer.status));
+                let outcome = self.outcome(query, &answer, pages, timed).await;
+                let ending = outcome.ending(effect, Some(answer.status));
                 (outcome, ending)
             }
             Err(error) => {
                 let known = context.call.ending_of(&error);
-                let outcome = match without_answer(found, &front_end, error, context) {
+                let outcome = match without_answer(query.found, query.front_end, error, context) {
                     Ok(outcome) => outcome,
                     Err(error) => {
                         if context.call.is_sent() {
@@ -107,11 +119,11 @@ impl Tools {
                         return Err(error);
                     }
                 };
-                let ending = outcome.ending(None);
+                let ending = outcome.ending(effect, None);
                 (outcome, Ending { had_no_effect: ending.had_no_effect || known.had_no_effect, ..ending })
             }
         };
-        context.call.end(ending, || outcome.to_content(&arguments)).await;
+        context.call.end(ending, || outcome.to_content(query.arguments)).await;
         Ok(outcome)
     }
 

@@ -103,6 +103,39 @@ async fn what_had_no_effect_does_not_use_up_its_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_without_an_account_leaves_its_key_to_the_next_one() {
+    let (server, upstream) = with_tools().await;
+    let api = &server.api;
+    let session = api.session("u", "up").await;
+    let raw = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "POST" });
+    let refused = post(api, &session, "execute", "k", &delete()).await.expect(200);
+    assert_eq!(refused["data"]["error_code"], "no_active_connection");
+    post(api, &session, "proxy_execute", "r", &raw).await.expect_error(404, "ToolRouterV2_NoActiveConnection");
+    // As long as it takes to write the log.
+    server.app.call_log.write().await.unwrap();
+    connect_key(api, "u", "up").await;
+    upstream.play(http("204 No Content", "", b""));
+    upstream.take();
+    let done = post(api, &session, "execute", "k", &delete()).await;
+    assert_eq!(done.expect(200)["result_type"], "completed");
+    post(api, &session, "proxy_execute", "r", &raw).await.expect(200);
+    assert_eq!(upstream.take().len(), 2);
+    server.app.call_log.write().await.unwrap();
+    assert_eq!(post(api, &session, "execute", "k", &delete()).await.body, done.body);
+    let states = sql(&server.database(), "SELECT state, key FROM tool_calls ORDER BY id");
+    assert_eq!(states, json!([["failed", null], ["completed", "k"], ["completed", "r"]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_another_operation_is_used() {
+    let (server, upstream, session) = connected().await;
+    let link = json!({ "toolkit": "up" });
+    post(&server.api, &session, "link", "k", &link).await.expect(201);
+    post(&server.api, &session, "execute", "k", &delete()).await.expect_error(422, "Idempotency_KeyReused");
+    assert!(upstream.take().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_said_and_nothing_is_sent_again() {
     let (server, upstream, session) = connected().await;
     let api = &server.api;
@@ -133,6 +166,12 @@ async fn a_lost_answer_is_asked_for_again_if_the_provider_knows_the_key() {
     assert_eq!(lost["data"]["error_code"], "outcome_unknown", "{lost}");
     let id = text(&lost, "log_id");
     assert!(upstream.only().contains(&format!("x-key: {id}\r\n")));
+    // A limit says nothing of the first call: the key stays that of this call.
+    upstream.play(http("429 Too Many Requests", JSON, b"{}"));
+    let limited = post(api, &session, "execute", "k", &create()).await.expect(200);
+    assert_eq!((&limited["data"]["error_code"], &limited["log_id"]), (&json!("rate_limited"), &json!(id)));
+    assert!(upstream.only().contains(&format!("x-key: {id}\r\n")));
+    assert_eq!(sql(&server.database(), "SELECT state, key FROM tool_calls"), json!([["unknown", "k"]]));
     upstream.play(http("201 Created", JSON, br#"{"note":{"id":7}}"#));
     let again = post(api, &session, "execute", "k", &create()).await;
     assert_eq!(again.expect(200)["data"], json!({ "id": 7 }));

@@ -216,13 +216,10 @@ async fn calls_are_counted_by_group() {
     proxy(api, &session, &json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "GET" })).await.expect(200);
     logged(api, json!([]), 5).await;
     let summary = api.post("/project/usage/summary", &json!({})).await.expect(200);
-    assert_eq!(
-        summary["entities"]["tool_execution"],
-        json!({ "unit": "call", "total_quantity": "4", "event_count": 4 })
-    );
-    assert_eq!(summary["entities"]["proxy_execution"]["event_count"], 1);
+    assert_eq!(summary["entities"]["tool_calls"], json!({ "unit": "call", "total_quantity": "4", "event_count": 4 }));
+    assert_eq!(summary["entities"]["proxy_calls"]["event_count"], 1);
     let body = json!({ "group_by": "tool_slug", "order_by": "event_count", "order_direction": "desc" });
-    let usage = api.post("/project/usage/tool_execution", &body).await.expect(200);
+    let usage = api.post("/project/usage/tool_calls", &body).await.expect(200);
     assert_eq!(
         usage["groups"],
         json!([
@@ -231,10 +228,10 @@ async fn calls_are_counted_by_group() {
         ])
     );
     let body = json!({ "filters": { "user_id": ["v"] } });
-    let usage = api.post("/project/usage/tool_execution", &body).await.expect(200);
-    assert_eq!(usage["groups"], json!([{ "key": "all", "total_quantity": "1", "event_count": 1 }]));
+    let usage = api.post("/project/usage/tool_calls", &body).await.expect(200);
+    assert_eq!(usage["groups"], json!([{ "key": "UP_LIST_NOTES", "total_quantity": "1", "event_count": 1 }]));
     let body = json!({ "filters": { "session_id": [session] }, "from": 0, "to": 1 });
-    assert_eq!(api.post("/project/usage/tool_execution", &body).await.expect(200)["event_count"], 0);
+    assert_eq!(api.post("/project/usage/tool_calls", &body).await.expect(200)["event_count"], 0);
     api.post("/project/usage/rockets", &json!({})).await.expect_error(400, "HTTP_BadRequest");
     let body = json!({ "filters": { "project_id": ["pr_x"] } });
     api.post("/project/usage/summary", &body).await.expect_error(400, "HTTP_BadRequest");

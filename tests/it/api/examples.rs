@@ -280,7 +280,7 @@ async fn logs(world: &mut World, log: &str) {
     world.call("get_internal_action_execution_fields", Step::default()).await;
     world.call("get_internal_action_execution_log_id", at(&id)).await;
     world.call("post_internal_action_execution_logs", body_of(json!({ "limit": 1 }))).await;
-    let tools = [("entity_type", "tool_execution")];
+    let tools = [("entity_type", "tool_calls")];
     let by_tool = json!({ "group_by": "tool_slug" });
     for owner in ["project", "org"] {
         world.call(&format!("post_{owner}_usage_summary"), body_of(json!({}))).await;

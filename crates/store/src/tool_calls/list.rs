@@ -107,7 +107,7 @@ impl Store {
         filter: &CallFilter,
         page: PageQuery,
     ) -> Result<(Vec<CallRow>, Option<Position>), ReadError> {
-        let mut sql = concat!("SELECT ", columns!(), " FROM tool_calls WHERE project_id = $1").to_owned();
+        let mut sql = concat!("SELECT ", columns!("NULL"), " FROM tool_calls WHERE project_id = $1").to_owned();
         let mut args: Vec<Value> = vec![project.into()];
         if let Some(after) = page.after() {
             args.push(after.id.as_str().into());

@@ -7,7 +7,7 @@ mod list;
 mod usage;
 
 pub use list::{CallField, CallFilter, CallTest};
-pub use usage::{CallGroup, CallUsage, UsageQuery};
+pub use usage::{CallGroup, CallUsage, UsageOrder, UsageQuery};
 
 use switchboard_types::{
     AccountId, AuthConfigId, CallEffect, CallState, CompactString, ProjectId, SessionId, Timestamp,
@@ -132,14 +132,14 @@ pub fn insert(call: CallRow) -> Statement {
     )
 }
 
-/// Ends a call that is on its way. `response` is what a repeated request gets: its HTTP status and its bytes, sealed.
+/// Ends a call that is on its way in the server process `run`. `response` is what a repeated request gets: its HTTP status and its bytes, sealed.
 /// Without one, the call's own state decides. Changes nothing if the call has ended.
-pub fn end(project: &ProjectId, id: &str, ending: CallEnding, response: Option<(i64, Vec<u8>)>) -> Statement {
+pub fn end(project: &ProjectId, id: &str, run: i64, ending: CallEnding, response: Option<(i64, Vec<u8>)>) -> Statement {
     let (status, sealed) = response.unzip();
     Statement::any(
         "UPDATE tool_calls SET state = $3, ended_at = $4, http_status = $5, error_code = $6, content_sealed = $7,
            response_status = $8, response_sealed = $9
-         WHERE project_id = $1 AND id = $2 AND state = 'sent'",
+         WHERE project_id = $1 AND id = $2 AND state = 'sent' AND run = $10",
         vec![
             project.into(),
             id.into(),
@@ -150,6 +150,7 @@ pub fn end(project: &ProjectId, id: &str, ending: CallEnding, response: Option<(
             ending.content_sealed.into(),
             status.into(),
             sealed.into(),
+            run.into(),
         ],
     )
 }
@@ -185,9 +186,10 @@ pub fn reopen(read: &CallRow, run: i64, until: Timestamp) -> Statement {
 pub fn free_old_keys(project: &ProjectId, before: &str, batch: usize) -> Statement {
     Statement::any(
         "UPDATE tool_calls SET key = NULL, request_hash = NULL, response_status = NULL, response_sealed = NULL
-         WHERE project_id = $1 AND key IS NOT NULL AND id IN
-           (SELECT id FROM tool_calls WHERE project_id = $1 AND key IS NOT NULL AND id < $2 LIMIT $3)
-         /* guarded by: own row */",
+         WHERE project_id = $1 AND id IN
+           (SELECT id FROM tool_calls INDEXED BY tool_calls_by_key
+            WHERE project_id = $1 AND key IS NOT NULL AND id < $2 LIMIT $3)
+         /* guarded by: final */",
         vec![project.into(), before.into(), i64::try_from(batch).unwrap_or(i64::MAX).into()],
     )
 }
@@ -202,12 +204,15 @@ pub fn delete_before(project: &ProjectId, before: &str, batch: usize) -> Stateme
     )
 }
 
-/// The columns of [`read`].
+/// The columns of [`read`]; `NULL` in the place of `content_sealed` where it is not needed, because it may be large.
 macro_rules! columns {
-    () => {
-        "id, project_id, state, run, user_id, session_id, toolkit, tool, version, effect, method, account_id,
-         auth_config_id, actor, request_id, started_at, until_at, ended_at, http_status, error_code, content_sealed,
-         key, request_hash"
+    ($content:literal) => {
+        concat!(
+            "id, project_id, state, run, user_id, session_id, toolkit, tool, version, effect, method, account_id,
+             auth_config_id, actor, request_id, started_at, until_at, ended_at, http_status, error_code, ",
+            $content,
+            ", key, request_hash"
+        )
     };
 }
 use columns;
@@ -255,21 +260,32 @@ fn read(row: &Row<'_>) -> Result<CallRow, ReadError> {
 impl Store {
     /// One call of a project.
     pub async fn tool_call(&self, project: &ProjectId, id: &str) -> Result<Option<CallRow>, ReadError> {
-        let sql = concat!("SELECT ", columns!(), " FROM tool_calls WHERE project_id = $1 AND id = $2");
+        let sql = concat!("SELECT ", columns!("content_sealed"), " FROM tool_calls WHERE project_id = $1 AND id = $2");
         self.one(sql, &[project.into(), id.into()], read).await
     }
 
-    /// The projects with calls, also deleted ones.
+    /// The projects with calls.
     pub async fn projects_with_calls(&self) -> Result<Vec<ProjectId>, ReadError> {
         let sql = "SELECT id FROM projects WHERE EXISTS (SELECT 1 FROM tool_calls WHERE project_id = projects.id)";
         self.list("", sql, Vec::new(), |row| row.id(0)).await
+    }
+
+    /// The projects with calls before an id, or with keys of calls before another one, and whether the project was
+    /// deleted and emptied.
+    pub async fn projects_with_old_calls(&self, calls: &str, keys: &str) -> Result<Vec<(ProjectId, bool)>, ReadError> {
+        let sql = "SELECT id, emptied_at IS NOT NULL FROM projects
+             WHERE EXISTS (SELECT 1 FROM tool_calls WHERE project_id = projects.id
+                             AND (id < $1 OR projects.emptied_at IS NOT NULL))
+                OR EXISTS (SELECT 1 FROM tool_calls INDEXED BY tool_calls_by_key
+                           WHERE project_id = projects.id AND key IS NOT NULL AND id < $2)";
+        self.list("", sql, vec![calls.into(), keys.into()], |row| Ok((row.id(0)?, row.flag(1)?))).await
     }
 
     /// The call that was made with an idempotency key.
     pub async fn tool_call_of_key(&self, project: &ProjectId, key: &str) -> Result<Option<CallOfKey>, ReadError> {
         let sql = concat!(
             "SELECT ",
-            columns!(),
+            columns!("NULL"),
             ", response_status, response_sealed FROM tool_calls WHERE project_id = $1 AND key = $2"
         );
         self.one(sql, &[project.into(), key.into()], |row| {

@@ -43,6 +43,26 @@ pub struct UsageQuery {
     pub until: Option<CompactString>,
 }
 
+/// The order of groups.
+#[derive(Clone, Copy, Debug)]
+pub struct UsageOrder {
+    /// By the number of calls, then by the key; otherwise by the key alone.
+    pub is_by_calls: bool,
+    /// The last first.
+    pub is_descending: bool,
+}
+
+impl UsageOrder {
+    fn terms(self) -> &'static str {
+        match (self.is_by_calls, self.is_descending) {
+            (true, true) => "2 DESC, 1",
+            (true, false) => "2, 1",
+            (false, true) => "1 DESC",
+            (false, false) => "1",
+        }
+    }
+}
+
 /// The calls of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallUsage {
@@ -91,19 +111,21 @@ impl Store {
         self.scan(project, move |reading| reading.count(&sql, &args)).await
     }
 
-    /// The number of calls by group, in the order of the keys, at most `limit` groups.
+    /// The number of calls by group, at most `limit` groups, in the order of the keys or of the numbers.
     pub async fn tool_call_usage(
         &self,
         project: &ProjectId,
         query: &UsageQuery,
         group: CallGroup,
+        order: UsageOrder,
         limit: i64,
     ) -> Result<Vec<CallUsage>, ReadError> {
         let (conditions, mut args) = query.conditions();
         args.push(limit.into());
         let sql = format!(
-            "SELECT {}, COUNT(*) FROM tool_calls WHERE {conditions} GROUP BY 1 ORDER BY 1 LIMIT ${}",
+            "SELECT {}, COUNT(*) FROM tool_calls WHERE {conditions} GROUP BY 1 ORDER BY {} LIMIT ${}",
             group.expression(),
+            order.terms(),
             args.len()
         );
         self.list(project, sql, args, |row| Ok(CallUsage { key: row.text(0)?, calls: row.int(1)? })).await
