@@ -62,17 +62,27 @@ pub struct LoggedCall {
 struct Progress {
     /// None until it is known what is called.
     row: Option<CallRow>,
-    /// The row may be in the database: it is being committed, or was.
-    may_be_stored: bool,
-    /// The row is in the database.
-    is_stored: bool,
+    stage: Stage,
     /// It is made again after its answer was lost. Only a success says that it had its effect.
     is_repeat: bool,
-    /// A request is about to be sent, or was.
-    is_sent: bool,
     /// How it went, while its response is rendered: a key is stored with its response.
     ending: Option<(CallEnding, bool)>,
-    is_over: bool,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was sent.
+    #[default]
+    Checked,
+    /// Its row is being committed.
+    BeingStored,
+    /// A request is about to be sent, or was. Its row is written at its end.
+    Sent,
+    /// The same, with its row in the database.
+    StoredAndSent,
+    /// It has ended, and the log will say so.
+    Over,
 }
 
 impl Ending {
@@ -90,14 +100,8 @@ impl LoggedCall {
     /// A stored call that is made again.
     pub(super) fn again(log: Arc<CallLog>, actor: Actor, key: IdempotencyKey, row: CallRow) -> Self {
         log.lock_being_made().insert(row.id.clone());
-        let progress = Progress {
-            row: Some(row.clone()),
-            may_be_stored: true,
-            is_stored: true,
-            is_repeat: true,
-            is_sent: true,
-            ..Progress::default()
-        };
+        let progress =
+            Progress { row: Some(row.clone()), stage: Stage::StoredAndSent, is_repeat: true, ..Progress::default() };
         Self { log, id: row.id, actor, key: Some(key), progress: Mutex::new(progress) }
     }
 
@@ -118,14 +122,15 @@ impl LoggedCall {
 
     /// Whether a request was sent, or is about to be.
     pub fn is_sent(&self) -> bool {
-        self.lock().is_sent
+        matches!(self.lock().stage, Stage::Sent | Stage::StoredAndSent)
     }
 
     /// How a call ends that has no answer.
     pub fn ending_of(&self, error: &Error) -> Ending {
         let progress = self.lock();
         let may_change = progress.row.as_ref().is_some_and(|row| row.effect.may_change());
-        let was_sent = progress.is_sent && !matches!(error.code(), Code::UpstreamTls | Code::ProviderPaused);
+        let is_sent = matches!(progress.stage, Stage::Sent | Stage::StoredAndSent);
+        let was_sent = is_sent && !matches!(error.code(), Code::UpstreamTls | Code::ProviderPaused);
         Ending {
             state: if was_sent && may_change { CallState::Unknown } else { CallState::Failed },
             http_status: None,
@@ -192,12 +197,12 @@ impl LoggedCall {
     pub async fn before_sending(&self) -> Result<()> {
         let row = {
             let mut progress = self.lock();
-            let (is_stored, has_key) = (progress.is_stored, self.key.is_some());
+            if progress.stage != Stage::Checked {
+                return Ok(());
+            }
             let Some(row) = &progress.row else { return Ok(()) };
-            let must_store = !is_stored && (row.effect.may_change() || has_key);
-            let row = must_store.then(|| row.clone());
-            progress.may_be_stored |= must_store;
-            progress.is_sent |= !must_store;
+            let row = (row.effect.may_change() || self.key.is_some()).then(|| row.clone());
+            progress.stage = if row.is_some() { Stage::BeingStored } else { Stage::Sent };
             row
         };
         let Some(row) = row else { return Ok(()) };
@@ -205,15 +210,13 @@ impl LoggedCall {
         self.log.lock_being_made().insert(self.id.clone());
         if let Err(error) = self.log.core.store.apply(Unit::new().with(tool_calls::insert(row))).await {
             self.log.lock_being_made().remove(&self.id);
-            self.lock().may_be_stored = false;
+            self.lock().stage = Stage::Checked;
             return Err(match error {
                 WriteError::Refused(Refusal::IdempotencyKeyUsed) => self.log.key_is_taken(self.key.as_ref()).await,
                 error => error.into(),
             });
         }
-        let mut progress = self.lock();
-        (progress.is_stored, progress.is_sent) = (true, true);
-        drop(progress);
+        self.lock().stage = Stage::StoredAndSent;
         failpoint::hit("after_call_row");
         Ok(())
     }
@@ -242,10 +245,11 @@ impl LoggedCall {
             content_sealed,
         };
         let mut progress = self.lock();
-        if progress.is_over {
+        if progress.stage == Stage::Over {
             return;
         }
-        if self.key.is_some() && progress.is_stored {
+        let is_stored = progress.stage == Stage::StoredAndSent;
+        if self.key.is_some() && is_stored {
             let is_unclear = progress.is_repeat && how.state != CallState::Completed;
             progress.ending = Some(if is_unclear {
                 (CallEnding { state: CallState::Unknown, ..ending }, false)
@@ -254,9 +258,8 @@ impl LoggedCall {
             });
             return;
         }
-        progress.is_over = true;
         let Some(row) = progress.row.take() else { return };
-        let is_stored = progress.is_stored;
+        progress.stage = Stage::Over;
         drop(progress);
         self.log.queue.push(entry(row, is_stored, ending, false));
     }
@@ -268,7 +271,7 @@ impl LoggedCall {
         let (ending, frees_key, row) = {
             let mut progress = self.lock();
             let (Some((ending, frees_key)), Some(row)) = (progress.ending.take(), progress.row.take()) else { return };
-            progress.is_over = true;
+            progress.stage = Stage::Over;
             (ending, frees_key, row)
         };
         failpoint::hit("before_call_response");
@@ -285,7 +288,11 @@ impl LoggedCall {
         if frees_key {
             unit.push(tool_calls::free_key(key.project_id(), &self.id));
         }
-        if let Err(error) = self.log.core.store.apply(unit).await {
+        let written = self.log.core.store.apply(unit).await;
+        if written.is_ok() {
+            self.log.lock_being_made().remove(&self.id);
+        }
+        if let Err(error) = written {
             // The call was made, and its caller has to know. The log says how it went when it can be written.
             tracing::error!(call = %self.id, error = %error, "the response of a call with an idempotency key is not kept");
             self.log.queue.push(entry(row, true, ending, frees_key));
@@ -314,20 +321,18 @@ fn entry(row: CallRow, is_stored: bool, ending: CallEnding, frees_key: bool) -> 
 impl Drop for LoggedCall {
     fn drop(&mut self) {
         let progress = self.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if progress.may_be_stored {
-            self.log.lock_being_made().remove(&self.id);
-        }
-        if progress.is_over || !(progress.is_sent || progress.may_be_stored) {
+        let may_be_stored = matches!(progress.stage, Stage::BeingStored | Stage::StoredAndSent);
+        if matches!(progress.stage, Stage::Checked | Stage::Over) {
             return;
         }
         let Some(row) = progress.row.take() else { return };
         let (ending, frees_key) = progress.ending.take().unwrap_or_else(|| {
-            let is_unclear = progress.is_sent && row.effect.may_change();
+            let is_unclear = progress.stage != Stage::BeingStored && row.effect.may_change();
             let state = if is_unclear { CallState::Unknown } else { CallState::Failed };
             let error_code = Some(CompactString::const_new("caller_gone"));
             let at = self.log.core.now();
             (CallEnding { state, at, http_status: None, error_code, content_sealed: None }, !is_unclear)
         });
-        self.log.queue.push(entry(row, progress.may_be_stored, ending, frees_key));
+        self.log.queue.push(entry(row, may_be_stored, ending, frees_key));
     }
 }

@@ -45,7 +45,7 @@ pub struct CallLog {
     /// Distinguishes the calls of this process. Of those of another one that have not ended, nothing is known here.
     run: i64,
     queue: Queue,
-    /// The stored calls that this process makes.
+    /// The stored calls that this process makes, until their end is written.
     being_made: Mutex<HashSet<CompactString>>,
     keeps_content: Versioned<ProjectId, bool>,
 }
@@ -100,7 +100,10 @@ impl CallLog {
     /// # Errors
     /// The database takes no writes now. Nothing is lost: it is written the next time.
     pub async fn write(&self) -> Result<usize> {
-        self.queue.write(&self.core.store).await
+        let ended = |id: &CompactString| {
+            self.lock_being_made().remove(id);
+        };
+        self.queue.write(&self.core.store, ended).await
     }
 
     /// Resolves when there is something to write, and others had time to join it.

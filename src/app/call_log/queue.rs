@@ -77,8 +77,9 @@ impl Queue {
         tokio::time::sleep(PAUSE).await;
     }
 
-    /// Writes what waits. A row that is refused takes no other one with it.
-    pub(super) async fn write(&self, store: &Store) -> Result<usize> {
+    /// Writes what waits. A row that is refused takes no other one with it. `ended` is told the calls whose end is
+    /// written.
+    pub(super) async fn write(&self, store: &Store, ended: impl Fn(&CompactString)) -> Result<usize> {
         let waiting = {
             let mut waiting = self.lock();
             waiting.content = 0;
@@ -93,7 +94,7 @@ impl Queue {
             let mut cause = None;
             for (entry, result) in batch.into_iter().zip(results) {
                 match result {
-                    Ok(_) => {}
+                    Ok(_) => ended(entry.id()),
                     Err(WriteError::Refused(refusal)) => {
                         tracing::error!(refusal = refusal.as_str(), "the row of a call is lost");
                     }
@@ -131,6 +132,13 @@ impl Entry {
             Self::Ended { ending, .. } => ending,
         };
         Some(&mut ending.content_sealed)
+    }
+
+    fn id(&self) -> &CompactString {
+        match self {
+            Self::New(row) => &row.id,
+            Self::Ended { id, .. } => id,
+        }
     }
 
     fn unit(&self) -> Unit {

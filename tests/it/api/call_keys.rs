@@ -122,8 +122,8 @@ async fn a_call_without_an_account_leaves_its_key_to_the_next_one() {
     assert_eq!(upstream.take().len(), 2);
     server.app.call_log.write().await.unwrap();
     assert_eq!(post(api, &session, "execute", "k", &delete()).await.body, done.body);
-    let states = sql(&server.database(), "SELECT state, key FROM tool_calls ORDER BY id");
-    assert_eq!(states, json!([["failed", null], ["completed", "k"], ["completed", "r"]]));
+    let states = sql(&server.database(), "SELECT state, key FROM tool_calls ORDER BY state, key");
+    assert_eq!(states, json!([["completed", "k"], ["completed", "r"], ["failed", null]]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
