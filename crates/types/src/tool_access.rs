@@ -55,6 +55,11 @@ impl AllowedTools {
         Ok(Self::new(limits.tool_access_config.as_ref(), limits.restrict_to_following_tools.as_deref()))
     }
 
+    /// Size of the slugs in bytes, with that of their places in memory.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|slug| slug.len() + size_of::<String>()).sum()
+    }
+
     /// Whether a tool may run. `slug` is in any case.
     pub fn admits(&self, slug: &str) -> bool {
         has(&self.0, slug)

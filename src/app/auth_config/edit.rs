@@ -146,9 +146,7 @@ impl AuthConfigs {
             restrict_to_following_tools: patch.restrict_to_following_tools.clone(),
             ..AuthConfigSettings::default()
         };
-        if let Some(toolkit) = self.core.toolkit(&row.toolkit) {
-            check_tool_lists(&toolkit, &mut given, "")?;
-        }
+        check_tool_lists(self.core.toolkit(&row.toolkit).as_ref(), &mut given, "")?;
         if let Some(given) = given.tool_access_config {
             let access = settings.tool_access_config.get_or_insert_default();
             for (stored, given) in [

@@ -139,7 +139,7 @@ impl AuthConfigs {
         }
         row.is_enabled_for_tool_router = new.is_enabled_for_tool_router;
         let mut settings = new.settings;
-        check_tool_lists(&toolkit, &mut settings, "auth_config.")?;
+        check_tool_lists(Some(&toolkit), &mut settings, "auth_config.")?;
         if let Some(uri) = settings.oauth_redirect_uri.take() {
             let at = "auth_config.credentials.oauth_redirect_uri";
             self.redirect_uris.choose(&row, &uri, at).await?.store_in(&mut settings);

@@ -11,9 +11,12 @@ use crate::app::base::errors::auth_config_not_found;
 use crate::app::base::tools::tool_problem;
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::error::{Error, Result};
+use crate::text::truncate;
 
 /// Maximum number of tools in a list.
 const MAX_TOOLS: usize = 1_000;
+/// Maximum length of a tool's slug in bytes.
+const MAX_SLUG: usize = 128;
 
 impl AuthConfigs {
     /// The toolkits of auth configs, each with the tools that its accounts are limited to.
@@ -40,11 +43,16 @@ impl AuthConfigs {
 }
 
 /// Writes slugs in upper case and checks that the tools exist, where the toolkit has tools: a misspelt one would have no
-/// effect. `at` is the place of the lists in the request, with a dot at its end.
+/// effect. Without a toolkit, only their number and lengths are checked. `at` is the place of the lists in the request,
+/// with a dot at its end.
 ///
 /// # Errors
 /// All tools that do not exist, each with the one that it is like; too many tools.
-pub(super) fn check_tool_lists(toolkit: &Arc<Toolkit>, settings: &mut AuthConfigSettings, at: &str) -> Result<()> {
+pub(super) fn check_tool_lists(
+    toolkit: Option<&Arc<Toolkit>>,
+    settings: &mut AuthConfigSettings,
+    at: &str,
+) -> Result<()> {
     let (creation, execution) = match settings.tool_access_config.as_mut() {
         Some(access) => {
             (access.tools_for_connected_account_creation.as_mut(), access.tools_available_for_execution.as_mut())
@@ -63,8 +71,12 @@ pub(super) fn check_tool_lists(toolkit: &Arc<Toolkit>, settings: &mut AuthConfig
             return Err(Error::field(&format!("{at}{name}"), format!("must hold at most {MAX_TOOLS} tools")));
         }
         for slug in list.iter_mut() {
+            if slug.len() > MAX_SLUG {
+                let problem = format!("{} is no tool: a slug has at most {MAX_SLUG} bytes", truncate(slug));
+                return Err(Error::field(&format!("{at}{name}"), problem));
+            }
             slug.make_ascii_uppercase();
-            if let Some(problem) = tool_problem(slug, toolkit) {
+            if let Some(problem) = toolkit.and_then(|toolkit| tool_problem(slug, toolkit)) {
                 errors.push(format!("Error in payload.{at}{name}: {problem}"));
             }
         }

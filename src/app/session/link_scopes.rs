@@ -85,8 +85,9 @@ impl ScopeRules<'_> {
         self.registered.is_none_or(|registered| registered.contains(scope))
     }
 
-    /// The least scopes for the tools that a policy and the lists of the auth config allow. If these are all tools of the
-    /// toolkit, the usual ones: asking for what any tool could need would ask for too much.
+    /// The least scopes for the tools that a policy and the lists of the auth config name. If they only take tools out,
+    /// the usual ones without those that only these tools need: asking for what any other tool could need would ask for
+    /// more than a session without rules does.
     pub fn least(&self, policy: Option<&SessionConfig>) -> LinkScopes {
         let Some(oauth) = self.toolkit.oauth(self.scheme) else { return LinkScopes::default() };
         let tools = self.toolkit.tools();
@@ -98,13 +99,37 @@ impl ScopeRules<'_> {
                 && allowed.as_ref().is_none_or(|allowed| allowed.admits(&tool.slug))
         };
         let admitted: Vec<&Tool> = tools.iter().map(|row| &row.tool).filter(is_admitted).collect();
-        if admitted.len() == tools.len() && !self.settings.limits_link_tools() {
-            return self.usual();
-        }
-        let found =
-            LinkScopes { scopes: self.of_first_token(oauth, &admitted), user_scopes: self.of_further(&admitted) };
+        let is_named = policy.is_some_and(|policy| policy.names_tools(&self.toolkit.slug));
+        let found = if admitted.len() == tools.len() && !self.settings.limits_link_tools() {
+            self.usual()
+        } else if is_named || self.settings.limits_link_tools() {
+            LinkScopes { scopes: self.of_first_token(oauth, &admitted), user_scopes: self.of_further(&admitted) }
+        } else {
+            self.usual_without_excluded(&admitted)
+        };
         // Providers refuse a request without scopes, or choose themselves.
         if found == LinkScopes::default() { self.usual() } else { found }
+    }
+
+    /// The usual scopes without those that only tools need which are not admitted. A scope stays if the identity request
+    /// or an admitted tool cannot do without it that could use the usual ones.
+    fn usual_without_excluded(&self, admitted: &[&Tool]) -> LinkScopes {
+        let usual = self.usual();
+        let is_admitted = |tool: &Tool| admitted.iter().any(|admitted| admitted.slug == tool.slug);
+        let excluded = self.toolkit.tools().iter().filter(|row| row.token.is_none() && !is_admitted(&row.tool));
+        let of_excluded: BTreeSet<&String> = excluded.flat_map(|tool| tool.scopes.iter().flatten()).collect();
+        let depends = |scope: &&String| of_excluded.contains(scope) && !self.always().contains(scope);
+        let is_usual = |scopes: &&Vec<String>| scopes.iter().all(|scope| usual.scopes.contains(scope));
+        let of_admitted = admitted.iter().filter(|tool| tool.token.is_none()).map(|tool| tool.scopes.as_slice());
+        // A tool that the usual scopes are not enough for asks for its own when it is called.
+        let needs = std::iter::once(self.identity())
+            .chain(of_admitted)
+            .map(|alternatives| alternatives.iter().filter(is_usual).map(Vec::as_slice).collect::<Need<'_>>());
+        let mut kept: BTreeSet<&str> =
+            usual.scopes.iter().filter(|scope| !depends(scope)).map(String::as_str).collect();
+        add_least(&mut kept, needs.collect());
+        let scopes = usual.scopes.iter().filter(|scope| kept.contains(scope.as_str())).cloned().collect();
+        LinkScopes { scopes, user_scopes: usual.user_scopes }
     }
 
     /// What the identity request needs.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use switchboard_catalog::Toolkit;
 use switchboard_store::accounts::{AccountQuery, AccountRow, AccountStatus, AccountType};
-use switchboard_types::{AccountId, AuthConfigId, CompactString, ProjectId};
+use switchboard_types::{AccountId, AllowedTools, AuthConfigId, CompactString, ProjectId};
 
 use super::policy::{CallKind, Denial};
 use super::{Session, may_use_shared};
@@ -166,14 +166,15 @@ impl Sessions {
     }
 }
 
-/// Maximum size of a row that is remembered, in bytes: of its access list, parameters and credential.
+/// Maximum size of a row that is remembered, in bytes: of its access list, parameters, credential and list of tools.
 const MAX_REMEMBERED: usize = 16 * 1024;
 
 /// Whether an account may be remembered.
 pub(in crate::app) fn is_small(account: &Arc<AccountRow>) -> bool {
     let acl = account.acl.as_deref().unwrap_or_default().len();
     let credential = account.credential_sealed.as_deref().unwrap_or_default().len();
-    acl + account.params.to_text().len() + credential <= MAX_REMEMBERED
+    let tools = account.allowed_tools.as_deref().map_or(0, AllowedTools::size);
+    acl + account.params.to_text().len() + credential + tools <= MAX_REMEMBERED
 }
 
 /// What an account that sessions use is found by.

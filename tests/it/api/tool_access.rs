@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::help::{Upstream, auth_config, finish, on_session, proxy, text};
+use super::help::{Upstream, auth_config, finish, on_session, proxy, sql, text};
 use super::tools::{run, with_tools};
 use crate::support::http::{Api, Reply};
 use crate::support::server::TestServer;
@@ -220,4 +220,24 @@ async fn lists_name_tools_of_the_toolkit() {
     limit(api, &config, &json!({ "restrict_to_following_tools": ["up_list_notes"] })).await.expect(200);
     let shown = api.get(&format!("/auth_configs/{config}")).await.expect(200);
     assert_eq!(shown["restrict_to_following_tools"], json!(["UP_LIST_NOTES"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_limited_also_without_the_toolkit() {
+    let world = World::new().await;
+    let api = &world.server.api;
+    let create = |list: Value| {
+        let config = json!({ "type": "use_custom_auth", "authScheme": "API_KEY", "restrict_to_following_tools": list });
+        json!({ "toolkit": { "slug": "up" }, "auth_config": config })
+    };
+    let long = json!([format!("UP_{}", "X".repeat(126))]);
+    let error = api.post("/auth_configs", &create(long.clone())).await.expect_error(400, "HTTP_BadRequest");
+    assert!(error["errors"][0].as_str().unwrap().contains("at most 128 bytes"), "{error}");
+    // The operator takes the toolkit out of the catalog; its auth configs stay.
+    sql(&world.server.database(), "UPDATE auth_configs SET toolkit = 'left'");
+    for (list, problem) in [(long, "at most 128 bytes"), (json!(vec!["UP_X"; 1_001]), "at most 1000 tools")] {
+        let reply = limit(api, &world.config, &json!({ "restrict_to_following_tools": list })).await;
+        let error = reply.expect_error(400, "HTTP_BadRequest");
+        assert!(error["errors"][0].as_str().unwrap().contains(problem), "{error}");
+    }
 }

@@ -174,6 +174,28 @@ async fn only_rules_on_tools_narrow_what_a_managed_auth_config_asks_for() {
     for policy in open {
         assert_eq!(asked(api, "slack", policy.clone()).await, usual, "{policy}");
     }
+    // Rules that only take tools out ask for no more than a session without them, and for less where a usual scope is
+    // left that no other tool needs.
+    let file = server.app.core.toolkit("slack").unwrap();
+    let sends: Vec<&str> = file
+        .tools()
+        .iter()
+        .filter(|tool| tool.scopes.iter().flatten().any(|scope| scope.starts_with("chat:write")))
+        .map(|tool| tool.slug.as_str())
+        .collect();
+    for (policy, expected) in [
+        (json!({ "tools": { "slack": { "disable": ["SLACK_ADD_REACTION_TO_AN_ITEM"] } } }), &usual[..]),
+        (
+            json!({ "tools": { "slack": { "disable": sends } } }),
+            &["channels:history", "channels:read", "users:read"][..],
+        ),
+        (
+            json!({ "tags": { "disable": ["createHint", "updateHint", "destructiveHint"] } }),
+            &["channels:history", "channels:read", "users:read"][..],
+        ),
+    ] {
+        assert_eq!(asked(api, "slack", policy.clone()).await, expected, "{policy}");
+    }
     // Nothing that a provider would refuse: a request needs a scope.
     let none = json!({ "tools": { "slack": { "enable": [] } } });
     assert_eq!(asked(api, "slack", none).await, usual);

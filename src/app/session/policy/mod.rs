@@ -232,6 +232,13 @@ impl SessionConfig {
             && self.multi_account.is_some_and(|multi| multi.require_explicit_selection == Some(true))
     }
 
+    /// Whether the policy says which tools of a toolkit may be used, by slug or tag, and not only which may not.
+    pub fn names_tools(&self, toolkit: &str) -> bool {
+        let rule = self.tools.as_ref().and_then(|tools| tools.get(toolkit));
+        let tags = rule.and_then(|rule| rule.tags.as_ref()).or(self.tags.as_ref());
+        rule.is_some_and(|rule| rule.enable.is_some()) || tags.is_some_and(|tags| tags.enable.is_some())
+    }
+
     /// All toolkit slugs that the policy names.
     pub fn named_toolkits(&self) -> Vec<&str> {
         let mut named: Vec<&str> = Vec::new();
