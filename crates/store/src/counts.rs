@@ -15,8 +15,6 @@ pub(crate) const PROJECTS: &str = "projects";
 pub(crate) const ENABLED_AUTH_CONFIGS: &str = "enabled_auth_configs";
 /// Auth configs of a project that are disabled.
 pub(crate) const DISABLED_AUTH_CONFIGS: &str = "disabled_auth_configs";
-/// Bytes of the files of a project.
-pub(crate) const FILE_BYTES: &str = "file_bytes";
 /// Files of a project that belong to no session.
 pub(crate) const FILES: &str = "files";
 

@@ -68,6 +68,8 @@ refusals! {
     FenceLost = "fence_lost",
     /// The file exists.
     FileExists = "file_exists",
+    /// The time of the file is not over.
+    FileNotExpired = "file_not_expired",
     /// The file does not wait for its bytes, or for those of another request.
     FileNotPending = "file_not_pending",
     /// The project's files would be larger than they may be.

@@ -2,6 +2,7 @@
 
 use switchboard_types::{ProjectId, SessionId, Timestamp};
 
+use crate::unit::{Lock, Parent};
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value, projects};
 
 /// A session that was not deleted.
@@ -63,6 +64,17 @@ pub struct SessionVersion {
 
 /// Maximum size of a session's history in bytes. The newest earlier policy is always kept.
 pub const HISTORY_BYTES: i64 = 1 << 20;
+
+/// Keeps a live session as it is while a unit adds to it. Refused as `session_not_found`.
+pub(crate) fn require_live(project: &ProjectId, id: &SessionId) -> Statement {
+    Statement::lock(
+        Refusal::SessionNotFound,
+        Parent::Session,
+        Lock::Share,
+        "SELECT 1 FROM sessions WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
+        vec![project.into(), id.into()],
+    )
+}
 
 /// Replaces the policy with version `version` and moves it to the session's history. The history keeps at
 /// most `max_versions` versions and [`HISTORY_BYTES`], and always the newest one. Refused as

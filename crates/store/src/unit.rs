@@ -192,6 +192,7 @@ pub(crate) enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Parent {
     Project,
+    Session,
     AuthConfig,
     Account,
     Link,
@@ -213,6 +214,7 @@ impl Parent {
     pub(crate) fn table(self) -> &'static str {
         match self {
             Self::Project => "projects",
+            Self::Session => "sessions",
             Self::AuthConfig => "auth_configs",
             Self::Account => "connected_accounts",
             Self::Link => "links",

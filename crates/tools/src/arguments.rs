@@ -100,7 +100,7 @@ fn usable(schema: &Map<String, Value>, value: Value) -> Option<Value> {
     let is_file = schema.get("file_uploadable") == Some(&Value::Bool(true));
     match (value, kind) {
         (Value::Null, Some(_)) => None,
-        (Value::String(text), _) if is_file && text.is_empty() => None,
+        (value, _) if is_file && is_no_file(&value) => None,
         (Value::String(text), Some("array" | "object")) => {
             let is_meant = |parsed: &Value| if kind == Some("array") { parsed.is_array() } else { parsed.is_object() };
             let parsed = serde_json::from_str(&text).ok().filter(is_meant);
@@ -111,6 +111,17 @@ fn usable(schema: &Map<String, Value>, value: Value) -> Option<Value> {
             Some(Value::String(value.to_string()))
         }
         (value, _) => Some(with_integers(schema, value)),
+    }
+}
+
+/// Whether the value of a file argument means that there is no file: null, a blank text, or an object with nothing but
+/// these, which SDKs and models send for what is left out.
+pub fn is_no_file(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Object(members) => members.values().all(is_no_file),
+        _ => false,
     }
 }
 

@@ -24,7 +24,7 @@ mod schema;
 mod style;
 
 pub use answer::{Failure, ProviderAnswer, read};
-pub use arguments::{ArgumentCheck, Arguments};
+pub use arguments::{ArgumentCheck, Arguments, is_no_file};
 pub use body::ToolBody;
 pub use example::{example_answer, example_arguments};
 pub use file::{File, Files};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use axum::routing::get;
@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::api::http::body::discard;
 use crate::api::http::error::ApiError;
+use crate::api::http::path::Id;
 use crate::app::App;
 use crate::app::file::FileReader;
 use crate::app::file::signed_url::UrlSignature;
@@ -42,11 +43,7 @@ pub fn router() -> Router<Arc<App>> {
 }
 
 /// `PUT` → 200 without a body, also for the same bytes again.
-async fn upload(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    request: Request,
-) -> std::result::Result<Response, ApiError> {
+async fn upload(State(app): State<Arc<App>>, Id(id): Id, request: Request) -> std::result::Result<Response, ApiError> {
     let signature = UrlSignature::of_query(request.uri().query().unwrap_or_default());
     let mut body = Arriving { body: request.into_body(), until: Instant::now() + MAX_TIME };
     let length = http_body::Body::size_hint(&body.body).exact();
@@ -89,7 +86,7 @@ impl Incoming for Arriving {
 /// `GET` → 200 with the bytes, as a download that no browser shows as a page of this server.
 async fn download(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     request: Request,
 ) -> std::result::Result<Response, ApiError> {
     let signature = UrlSignature::of_query(request.uri().query().unwrap_or_default());

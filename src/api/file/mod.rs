@@ -35,7 +35,7 @@ pub struct FileUpload {
     /// Slug of the tool that it is for.
     tool_slug: String,
     /// Its name.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = 1024))]
     filename: String,
     /// Its media type.
     mimetype: String,

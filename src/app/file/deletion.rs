@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchboard_store::{Unit, files};
+use switchboard_store::{Refusal, Unit, WriteError, files};
 
 use super::Files;
 use crate::error::Result;
@@ -22,7 +22,12 @@ impl Files {
             let is_last = expired.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
             for file in expired {
                 // From here on, bytes that are still arriving are refused.
-                self.core.store.apply(Unit::new().with(files::expire(&file.id, now))).await?;
+                match self.core.store.apply(Unit::new().with(files::expire(&file.id, now))).await {
+                    Ok(_) => {}
+                    // Its bytes came in the meantime, and it has another time now.
+                    Err(WriteError::Refused(Refusal::FileNotExpired)) => continue,
+                    Err(error) => return Err(error.into()),
+                }
                 let removed = match &file.object {
                     Some(object) => self.objects.delete(object).await,
                     None => Ok(()),

@@ -17,7 +17,7 @@ use crate::error::{Code, Error, Result};
 /// Maximum size of the files of one call, in bytes: each is in memory as a whole, and again in the request.
 pub const MAX_LOADED: u64 = 50 * 1_024 * 1_024;
 /// How long a file waits for memory.
-const MEMORY_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const MEMORY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A file in memory.
 pub struct LoadedFile {

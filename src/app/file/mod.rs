@@ -1,6 +1,6 @@
 //! Files: uploads, results of tools, and what sessions keep. Rows are in the database, bytes in the object store.
 //!
-//! - `upload.rs`: from the announcement of a file to its bytes; `download.rs`: the bytes of a file;
+//! - `upload.rs`: from the announcement of a file to its bytes; `transfer.rs`: the bytes while they arrive; `download.rs`: the bytes of a file;
 //! - `signed_url.rs`: who may send or fetch bytes without a key;
 //! - `mount.rs`: the files of a session, by path;
 //! - `source.rs`: what names a file in an argument; `load.rs` gets its bytes, `fetch.rs` those of a URL;
@@ -18,6 +18,7 @@ mod name;
 pub mod signed_url;
 mod sniff;
 pub mod source;
+mod transfer;
 pub mod upload;
 
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub use name::base_name;
 
 /// Length of an id; the rest of a key is random.
 const ID_LENGTH: usize = 25;
+/// Memory for all files that clients send at a moment, in bytes. A bucket takes up to 10 MiB of it for one file.
+const UPLOAD_MEMORY: usize = 128 << 20;
 /// Random characters of a key.
 const KEY_SECRET: usize = 22;
 
@@ -48,11 +51,13 @@ pub struct Files {
     core: Arc<Core>,
     sessions: Arc<Sessions>,
     ring: KeyRing,
-    objects: ObjectStore,
+    objects: Arc<ObjectStore>,
     /// Fetches files from URLs that callers give: only from public addresses.
     egress: Egress,
     /// Memory for files that are sent to providers.
     memory: Budget,
+    /// Memory for files that clients send: a slow client keeps no call from its answer.
+    uploads: Budget,
 }
 
 crate::redacted_debug!(Files);
@@ -67,7 +72,8 @@ impl Files {
         egress: Egress,
         memory: Budget,
     ) -> Self {
-        Self { core, sessions, ring, objects, egress, memory }
+        let (objects, uploads) = (Arc::new(objects), Budget::new(UPLOAD_MEMORY));
+        Self { core, sessions, ring, objects, egress, memory, uploads }
     }
 
     /// Creates what files are stored in.
@@ -83,13 +89,12 @@ impl Files {
         Ok(self.core.store.files(project, filter, page).await?)
     }
 
-    /// The stored file of a project by its key or id.
+    /// The stored file of a project by its key. The id alone is in every signed URL, and is none.
     async fn by_key(&self, project: &ProjectId, key: &str) -> Result<FileRow> {
         let id = key.get(..ID_LENGTH).unwrap_or(key);
         let found = self.core.store.file(project, &FileId::from(id)).await?;
-        let is_named = |file: &FileRow| key == file.id.as_str() || key == file.key;
         found
-            .filter(|file| is_named(file) && file.mount.is_none() && is_there(file, self.core.now()))
+            .filter(|file| key == file.key && file.mount.is_none() && is_there(file, self.core.now()))
             .ok_or_else(|| not_found("There is no file with this key, or it is not there any more"))
     }
 }

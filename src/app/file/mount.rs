@@ -157,7 +157,8 @@ fn nothing_at(path: &str) -> Error {
 
 /// A path without the place of the mount in a sandbox, or without the slash that SDKs document for the mount's root.
 fn without_mount(path: &str) -> &str {
-    let below = path.strip_prefix(MOUNT_PREFIX).filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let is_end = |rest: &&str| rest.is_empty() || rest.starts_with('/');
+    let below = path.strip_prefix(MOUNT_PREFIX).filter(is_end).unwrap_or(path);
     below.strip_prefix('/').unwrap_or(below)
 }
 
@@ -208,6 +209,7 @@ mod tests {
             "a/./b",
             "a//b",
             "a/",
+            "/mnt/files",
             "/mnt/files/",
             "/mnt/files/../x",
             "a\\..\\b",

@@ -9,10 +9,10 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::ID_LENGTH;
 use super::mount::{MOUNT_PREFIX, mount_path};
 use super::name::media_type;
 use super::upload::is_file_id;
+use super::{ID_LENGTH, KEY_SECRET};
 
 /// Base64 without padding or with it.
 const LENIENT: GeneralPurposeConfig =
@@ -40,7 +40,7 @@ pub struct NamedFile {
 /// Where the bytes of a file are.
 #[derive(Clone)]
 pub enum FileSource {
-    /// In a file of the project, by its key or id.
+    /// In a file of the project, by its key.
     Key(String),
     /// At a URL.
     Url(Url),
@@ -74,7 +74,7 @@ impl NamedFile {
         let text = |names: &[&str]| {
             names.iter().find_map(|name| members.get(*name).and_then(Value::as_str)).filter(|text| !text.is_empty())
         };
-        let mut named = if let Some(key) = text(&["s3key", "key", "id"]) {
+        let mut named = if let Some(key) = text(&["s3key", "key"]) {
             Self::from_text(key)?
         } else if let Some(url) = text(&["s3url", "url"]) {
             Self::from_text(url)?
@@ -122,9 +122,11 @@ impl NamedFile {
     }
 }
 
-/// The key of a file, or its id.
+/// The key of a file: its id and a random part.
 fn is_key(text: &str) -> bool {
-    text.get(..ID_LENGTH).is_some_and(is_file_id)
+    text.len() == ID_LENGTH + 1 + KEY_SECRET
+        && text.as_bytes().get(ID_LENGTH) == Some(&b'_')
+        && text.get(..ID_LENGTH).is_some_and(is_file_id)
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
@@ -195,7 +197,8 @@ mod tests {
         let base64 = "QUJD".repeat(16);
         for (value, expected) in [
             (json!(KEY), "key"),
-            (json!(&KEY[..ID_LENGTH]), "key"),
+            (json!(&KEY[..ID_LENGTH]), "none"),
+            (json!({ "id": &KEY[..ID_LENGTH] }), "none"),
             (json!({ "name": "a.pdf", "mimetype": "application/pdf", "s3key": KEY }), "key"),
             (json!(format!("{{\"s3key\": \"{KEY}\"}}")), "key"),
             (json!("https://example.com/a.pdf"), "url"),

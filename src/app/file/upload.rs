@@ -3,25 +3,22 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use switchboard_egress::BudgetExhausted;
-use switchboard_store::files::{self, FileRow, FileState, MountPath, StoredBytes};
+use switchboard_store::files::{self, FileRow, FileState, MountPath};
 use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_types::{AuditAction, AuditOutcome, FileId, ProjectId};
 use switchboard_vault::base62;
 
-use super::load::busy;
 use super::name::{base_name, media_type, type_of_name};
 use super::signed_url::{FileMethod, SignedUrl, UrlSignature};
 use super::{Files, KEY_SECRET, not_found};
 use crate::app::Actor;
-use crate::app::object_store::{StoreError, Writer, Written};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 
 /// How long bytes may take to arrive, after their URL has ended.
 const GRACE: Duration = Duration::from_hours(1);
-/// Random characters of the name under which bytes are stored.
-const OBJECT_SECRET: usize = 16;
+/// Maximum length of a name with its folders, in characters.
+pub const MAX_FILENAME: usize = 1_024;
 /// Maximum length of the name of a toolkit or tool.
 const MAX_SLUG: usize = 128;
 
@@ -62,6 +59,9 @@ impl Files {
         if new.name.is_empty() {
             return Err(Error::field("filename", "must have at least one character"));
         }
+        if new.name.chars().nth(MAX_FILENAME).is_some() {
+            return Err(Error::field("filename", format!("must have at most {MAX_FILENAME} characters")));
+        }
         check_slug(&new.toolkit, "toolkit_slug")?;
         check_slug(&new.tool, "tool_slug")?;
         let md5 = new.md5.as_deref().map(check_md5).transpose()?;
@@ -97,6 +97,7 @@ impl Files {
             mount,
             object: None,
             state: FileState::Pending,
+            begun_at: None,
             created_at: now,
             stored_at: None,
             expires_at: Some(now + self.core.settings.files.url_lifetime + GRACE),
@@ -105,10 +106,8 @@ impl Files {
 
     /// Stores the row of an announced file.
     pub(super) async fn announce(&self, actor: &Actor, file: &FileRow) -> Result<()> {
-        self.check_quota(&file.project_id, 1).await?;
-        let unit =
-            files::insert(file).with(self.core.audit(actor, AuditAction::FileCreate, &file.id, AuditOutcome::Ok, None));
-        self.apply(&file.project_id, unit).await
+        let audit = self.core.audit(actor, AuditAction::FileCreate, &file.id, AuditOutcome::Ok, None);
+        self.apply(file, files::insert(file, self.core.settings.files.quota).with(audit)).await
     }
 
     /// Receives the bytes of a file from the holder of its URL. `length` is their announced number. The same bytes may
@@ -129,10 +128,7 @@ impl Files {
             return Err(Error::of(Code::FileTooLarge, &[("limit", &limit)]));
         }
         match file.state {
-            FileState::Pending => {
-                self.check_quota(&file.project_id, i64::try_from(length.unwrap_or(1)).unwrap_or(i64::MAX)).await?;
-                self.store(&file, length, bytes).await.map(|stored| stored.md5.unwrap_or_default())
-            }
+            FileState::Pending => self.store(&file, length, bytes).await.map(|stored| stored.md5.unwrap_or_default()),
             FileState::Stored => check_same(&file, bytes).await,
             FileState::Deleted => Err(not_found("The file was deleted")),
         }
@@ -150,100 +146,29 @@ impl Files {
     /// The same for a file whose row is made already.
     pub(super) async fn save_announced(&self, file: FileRow, bytes: Bytes) -> Result<FileRow> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.check_quota(&file.project_id, i64::try_from(length).unwrap_or(i64::MAX)).await?;
-        self.apply(&file.project_id, files::insert(&file)).await?;
+        self.apply(&file, files::insert(&file, self.core.settings.files.quota)).await?;
         self.store(&file, Some(length), &mut Some(bytes)).await
     }
 
-    /// Writes the bytes of a pending file, and makes it a stored one.
-    async fn store(&self, file: &FileRow, length: Option<u64>, bytes: &mut impl Incoming) -> Result<FileRow> {
-        let mut memory = self.reserve().await?;
-        let needed = self.objects.write_memory(length.unwrap_or(u64::MAX));
-        memory.grow(needed, needed).await.map_err(|BudgetExhausted| busy())?;
-        let object = format!("{}/{}.{}", file.project_id, file.id, base62(&*self.core.entropy, OBJECT_SECRET));
-        self.apply(&file.project_id, files::begin(&file.project_id, &file.id, &object, self.core.now())).await?;
-        if let Some(earlier) = &file.object {
-            // Of an upload that was interrupted.
-            self.forget(earlier).await;
-        }
-        let stored = self.write(file, &object, bytes).await;
-        if stored.is_err() {
-            self.forget(&object).await;
-        }
-        stored
-    }
-
-    async fn write(&self, file: &FileRow, object: &str, bytes: &mut impl Incoming) -> Result<FileRow> {
-        let mut writer = self.objects.write(object, self.core.settings.files.max_size).await?;
-        if let Err(error) = copy(bytes, &mut writer).await {
-            writer.abort().await;
-            return Err(error);
-        }
-        let Written { size, md5 } = writer.finish().await?;
-        if file.md5.as_ref().is_some_and(|announced| *announced != md5) {
-            return Err(Error::new(Code::FileDigestMismatch, Code::FileDigestMismatch.template()));
-        }
-        let now = self.core.now();
-        // What was uploaded to a session is deleted with it; results of tools end before.
-        let is_kept_by_session = file.mount.is_some() && file.tool.is_empty();
-        let keep = self.core.settings.retention.files.filter(|_| !is_kept_by_session);
-        let stored = StoredBytes {
-            object,
-            size: i64::try_from(size).unwrap_or(i64::MAX),
-            md5: &md5,
-            expires_at: keep.map(|keep| now + keep),
-        };
-        let unit = files::store(file, &stored, self.core.settings.files.quota, now);
-        self.apply(&file.project_id, unit).await?;
-        let (size, expires_at) = (stored.size, stored.expires_at);
-        Ok(FileRow {
-            size,
-            md5: Some(md5),
-            object: Some(object.to_owned()),
-            state: FileState::Stored,
-            stored_at: Some(now),
-            expires_at,
-            ..file.clone()
-        })
-    }
-
-    async fn apply(&self, project: &ProjectId, unit: Unit) -> Result<()> {
+    pub(super) async fn apply(&self, file: &FileRow, unit: Unit) -> Result<()> {
         match self.core.store.apply(unit).await {
             Ok(_) => Ok(()),
-            Err(WriteError::Refused(Refusal::FileQuotaExceeded)) => Err(self.quota_exceeded()),
-            Err(WriteError::Refused(Refusal::FileNotPending)) => Err(Error::new(
-                Code::FileConflict,
-                "The file is not waiting for its bytes any more, or another request sends them",
-            )),
-            Err(WriteError::Refused(Refusal::ProjectGone)) => Err(crate::app::project::not_found(project)),
+            Err(WriteError::Refused(Refusal::FileQuotaExceeded)) => {
+                Err(Error::of(Code::FileQuotaExceeded, &[("limit", &self.core.settings.files.quota)]))
+            }
+            Err(WriteError::Refused(Refusal::FileNotPending)) => Err(in_transfer()),
+            Err(WriteError::Refused(Refusal::ProjectGone)) => Err(crate::app::project::not_found(&file.project_id)),
+            Err(WriteError::Refused(Refusal::SessionNotFound)) => Err(not_found("The session of the file was deleted")),
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Refuses bytes for which there is no room, before they are sent.
-    async fn check_quota(&self, project: &ProjectId, more: i64) -> Result<()> {
-        let quota = self.core.settings.files.quota;
-        let used = if quota == i64::MAX { 0 } else { self.core.store.file_bytes(project).await? };
-        if used.saturating_add(more) > quota { Err(self.quota_exceeded()) } else { Ok(()) }
-    }
-
-    fn quota_exceeded(&self) -> Error {
-        Error::of(Code::FileQuotaExceeded, &[("limit", &self.core.settings.files.quota)])
-    }
-
-    /// Deletes bytes that belong to no file. If that fails, the row of their file still names them.
-    async fn forget(&self, object: &str) {
-        if let Err(error) = self.objects.delete(object).await {
-            tracing::warn!(error = %error, "bytes of a file that was not stored are left in the file store");
         }
     }
 }
 
-async fn copy(bytes: &mut impl Incoming, writer: &mut Writer<'_>) -> Result<()> {
-    while let Some(chunk) = bytes.next().await? {
-        writer.append(chunk).await.map_err(|error: StoreError| Error::from(error))?;
-    }
-    Ok(())
+/// The error for a second request that sends the bytes of a file.
+fn in_transfer() -> Error {
+    Error::new(Code::FileConflict, "Another request sends the bytes of the file, or they are there already").fix(
+        "Wait for the other request. If it was interrupted and the server was restarted since, try again after 15 minutes.",
+    )
 }
 
 /// A client that got no answer sends the same bytes again.

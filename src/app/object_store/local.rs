@@ -56,8 +56,9 @@ impl Folder {
 
     pub(super) async fn write(&self, name: &str) -> Result<FolderWriter<'_>, StoreError> {
         let path = self.path_of(name)?;
-        let file = self.run(move || create(&path)).await?;
-        Ok(FolderWriter { folder: self, file: Some(file), buffer: BytesMut::new() })
+        let created = path.clone();
+        let file = self.run(move || create(&created)).await?;
+        Ok(FolderWriter { folder: self, path, file: Some(file), buffer: BytesMut::new() })
     }
 
     pub(super) async fn read(&self, name: &str) -> Result<FolderReader, StoreError> {
@@ -89,9 +90,18 @@ fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Waits until the name of a file is on disk, and those of the folders that it is in, from below the root.
+fn sync_names(path: &Path, root: &Path) -> io::Result<()> {
+    for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(root)) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// A file that is being written.
 pub(super) struct FolderWriter<'f> {
     folder: &'f Folder,
+    path: PathBuf,
     /// None while a thread has it, and after an error.
     file: Option<File>,
     buffer: BytesMut,
@@ -122,7 +132,12 @@ impl FolderWriter<'_> {
         let bytes = self.buffer.split().freeze();
         self.write(bytes).await?;
         let file = self.file.take().ok_or_else(failed_before)?;
-        Ok(self.folder.run(move || file.sync_all()).await?)
+        let (path, root) = (self.path, self.folder.path.clone());
+        let sync = move || {
+            file.sync_all()?;
+            sync_names(&path, &root)
+        };
+        Ok(self.folder.run(sync).await?)
     }
 }
 

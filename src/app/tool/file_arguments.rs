@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use switchboard_catalog::Tool;
 use switchboard_egress::Reservation;
-use switchboard_tools::{File, Files, Mistake};
+use switchboard_tools::{File, Files, Mistake, is_no_file};
 
 use super::Tools;
 use crate::app::execute::context::CallContext;
@@ -40,7 +40,7 @@ impl FileArguments {
             let Some(schema) = schema.filter(|schema| schema.get("file_uploadable") == Some(&Value::Bool(true))) else {
                 continue;
             };
-            if value.is_null() || value == "" {
+            if is_no_file(value) {
                 continue;
             }
             match NamedFile::parse(value) {

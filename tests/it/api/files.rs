@@ -6,10 +6,13 @@ use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 use switchboard::config::{KeepLayer, Layer};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use super::help::{sql, text};
 use crate::support::http::{Api, Http, Reply};
 use crate::support::server::TestServer;
+use crate::support::wait::until;
 
 /// What files in tests have in them.
 pub const CONTENT: &[u8] = b"%PDF-1.7 a report for Friday";
@@ -40,6 +43,21 @@ pub async fn put(url: &str, bytes: &[u8]) -> Reply {
 
 pub async fn get(url: &str) -> Reply {
     Http::new().send("GET", url, &[], "").await
+}
+
+/// A request that has announced `length` bytes and sent some of them.
+pub async fn begin(url: &str, length: usize, bytes: &[u8]) -> TcpStream {
+    let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).unwrap();
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let head = format!("PUT /{path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\n\r\n");
+    stream.write_all(&[head.as_bytes(), bytes].concat()).await.unwrap();
+    stream
+}
+
+/// Waits until so many requests send bytes.
+pub async fn arriving(server: &TestServer, count: usize) {
+    let begun = "SELECT COUNT(*) FROM files WHERE begun_at IS NOT NULL";
+    until("uploads that have begun", async || sql(&server.database(), begun) == json!([[count]])).await;
 }
 
 /// The files below the data folder, by name.
@@ -163,6 +181,7 @@ async fn other_bytes_than_announced_too_many_and_a_full_project_are_refused() {
         ("toolkit_slug", json!("a/b")),
         ("filename", json!(7)),
         ("filename", json!("")),
+        ("filename", json!("é".repeat(1_025))),
     ] {
         let mut body = json!({ "toolkit_slug": "up", "tool_slug": "T", "filename": "a", "mimetype": "text/plain", "md5": md5(b"") });
         body[field] = value;
@@ -212,4 +231,98 @@ async fn an_operator_sets_where_files_are_and_how_long() {
     server.clock.advance(Duration::from_hours(24 * 4_000));
     assert_eq!(server.app.files.delete_expired().await.unwrap(), 0);
     assert_eq!(http.send("PUT", &format!("{}{rest}", server.url), &host, CONTENT).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_at_a_time_sends_a_file() {
+    let server = TestServer::start().await;
+    let made = announce(&server.api, "a.pdf", "application/pdf", CONTENT).await;
+    let url = text(&made, "new_presigned_url");
+    let first = begin(&url, CONTENT.len(), &CONTENT[..4]).await;
+    arriving(&server, 1).await;
+    let error = put(&url, CONTENT).await.expect_error(409, "File_Conflict");
+    assert!(error["message"].as_str().unwrap().starts_with("Another request sends the bytes"), "{error}");
+    // A client that has gone leaves no bytes, and holds the file no longer.
+    drop(first);
+    arriving(&server, 0).await;
+    assert!(stored(&server).is_empty());
+    assert_eq!(put(&url, CONTENT).await.status, 200);
+
+    // A server that stopped cannot say so: the file waits for a quarter of an hour.
+    let made = announce(&server.api, "b.pdf", "application/pdf", CONTENT).await;
+    let url = text(&made, "new_presigned_url");
+    let mut slow = begin(&url, CONTENT.len(), &CONTENT[..4]).await;
+    arriving(&server, 1).await;
+    server.clock.advance(Duration::from_secs(14 * 60 + 59));
+    put(&url, CONTENT).await.expect_error(409, "File_Conflict");
+    server.clock.advance(Duration::from_secs(1));
+    assert_eq!(put(&url, CONTENT).await.status, 200);
+    slow.write_all(&CONTENT[4..]).await.unwrap();
+    until("the end of the slow upload", async || stored(&server).len() == 2).await;
+    let page = server.api.get("/files/list").await.expect(200);
+    assert_eq!(page["total_items"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_arrive_and_small_files_count_for_the_quota() {
+    let layer = Layer { files_max_mib: Some(1), files_per_project_mib: Some(2), ..Layer::default() };
+    let server = TestServer::builder().layer(layer).start().await;
+    let api = &server.api;
+    let full = vec![b'a'; 1 << 20];
+    let slow = announce(api, "slow.bin", "application/octet-stream", &full).await;
+    let other = announce(api, "other.bin", "application/octet-stream", &full).await;
+    let slow = begin(&text(&slow, "new_presigned_url"), full.len(), &full[..9]).await;
+    arriving(&server, 1).await;
+    let url = text(&other, "new_presigned_url");
+    put(&url, &full[..1 << 19]).await.expect_error(400, "File_DigestMismatch");
+    let third = announce(api, "third.bin", "application/octet-stream", &full).await;
+    put(&url, &full).await.expect_error(422, "File_QuotaExceeded");
+    drop(slow);
+    arriving(&server, 0).await;
+    assert_eq!(put(&url, &full).await.status, 200);
+    // Bytes whose number is not announced may be as many as a file may have.
+    put(&text(&third, "new_presigned_url"), &full).await.expect_error(422, "File_QuotaExceeded");
+    // 4 KiB for each: the three above, and these.
+    let mut count = 0;
+    loop {
+        let body = json!({ "toolkit_slug": "up", "tool_slug": "T", "filename": "a", "mimetype": "text/plain", "md5": md5(b"") });
+        let reply = api.post("/files/upload/request", &body).await;
+        if reply.status != 200 {
+            reply.expect_error(422, "File_QuotaExceeded");
+            break;
+        }
+        count += 1;
+    }
+    assert_eq!(count, 254);
+    server.clock.advance(Duration::from_hours(24 * 31));
+    server.app.files.delete_expired().await.unwrap();
+    assert_eq!(sql(&server.database(), "SELECT number FROM counts WHERE what = 'file_bytes'"), json!([[0]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_names_are_cut_quickly_and_wrong_ids_get_an_error_of_the_api() {
+    let server = TestServer::start().await;
+    let name = format!("{}.pdf", "é".repeat(1_000));
+    let key = upload(&server.api, &name, "application/pdf", CONTENT).await;
+    assert!(!key.is_empty());
+    let page = server.api.get("/files/list").await.expect(200);
+    assert!(page["items"][0]["filename"].as_str().unwrap().ends_with("é.pdf"), "{page}");
+    let url = format!("{}/files/%ff?expires=1&signature=x", server.url);
+    put(&url, CONTENT).await.expect_error(403, "File_UrlRefused");
+    get(&url).await.expect_error(403, "File_UrlRefused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_bytes_come_at_its_end_is_kept() {
+    use switchboard_store::{Refusal, Unit, WriteError, files};
+
+    let server = TestServer::start().await;
+    let made = announce(&server.api, "a.pdf", "application/pdf", CONTENT).await;
+    assert_eq!(put(&text(&made, "new_presigned_url"), CONTENT).await.status, 200);
+    // The job found it before the bytes came, when it was to be forgotten.
+    let end = server.app.core.now() + Duration::from_hours(3);
+    let expired = Unit::new().with(files::expire(&switchboard_types::FileId::from(text(&made, "id").as_str()), end));
+    let refused = server.app.core.store.apply(expired).await;
+    assert!(matches!(refused, Err(WriteError::Refused(Refusal::FileNotExpired))), "{refused:?}");
+    assert_eq!(server.api.get("/files/list").await.expect(200)["total_items"], 1);
 }

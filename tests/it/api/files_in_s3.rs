@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use switchboard::config::Layer;
 
-use super::files::{CONTENT, announce, get, md5, put};
+use super::files::{CONTENT, announce, arriving, begin, get, md5, put};
 use super::help::text;
 use crate::support::providers::Provider;
 use crate::support::server::TestServer;
@@ -105,4 +105,24 @@ async fn a_private_endpoint_needs_the_operator_s_word() {
     let server = TestServer::builder().layer(toml::from_str(&text_of).unwrap()).start().await;
     let made = announce(&server.api, "a.pdf", "application/pdf", CONTENT).await;
     put(&text(&made, "new_presigned_url"), CONTENT).await.expect_error(503, "File_StoreUnavailable");
+}
+
+/// A client that sends nothing holds no memory, and neither do uploads take that of calls.
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_that_wait_keep_no_other_from_its_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = Provider::s3(folder.path());
+    let secret = provider.text("secret_access_key");
+    let layer = Layer { proxy_memory_mib: Some(16), ..layer(&provider, secret, "allow_private_endpoint = true") };
+    let server = TestServer::builder().layer(layer).start().await;
+    let mut waiting = Vec::new();
+    for number in 0..20 {
+        let made = announce(&server.api, &format!("{number}.bin"), "application/octet-stream", CONTENT).await;
+        waiting.push(begin(&text(&made, "new_presigned_url"), 20 << 20, b"").await);
+    }
+    arriving(&server, waiting.len()).await;
+    super::files::upload(&server.api, "a.pdf", "application/pdf", CONTENT).await;
+    let large = vec![1; 11 << 20];
+    super::files::upload(&server.api, "large.bin", "application/octet-stream", &large).await;
+    assert_eq!(objects(&provider).len(), 2);
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::files::{get, put, stored};
-use super::help::text;
+use super::help::{sql, text};
 use crate::support::http::{Api, Reply};
 use crate::support::server::TestServer;
 
@@ -95,6 +96,7 @@ async fn lists_have_pages_and_prefixes_and_folders_can_be_deleted() {
     assert!(second.get("next_cursor").is_none(), "{second}");
     assert_eq!(paths(&items(api, &session, "?mount_relative_prefix=a/").await), ["a/1.txt", "a/2.txt"]);
     assert_eq!(paths(&items(api, &session, "?mount_relative_prefix=/mnt/files/b").await), ["b.txt"]);
+    assert_eq!(paths(&items(api, &session, "?mount_relative_prefix=/mnt/files").await).len(), 5);
     post(api, &session, "delete", "a").await.expect(200);
     assert_eq!(paths(&items(api, &session, "").await), ["a.txt", "ab/3.txt", "b.txt"]);
     for query in ["?limit=0", "?cursor=%ff", "?cursor=!!", "?prefix=a"] {
@@ -146,4 +148,30 @@ async fn paths_that_lead_out_of_the_mount_are_refused() {
     post(api, &another, "download_url", "mine.txt").await.expect_error(404, "File_NotFound");
     post(api, &another, "delete", "mine.txt").await.expect_error(404, "File_NotFound");
     assert_eq!(paths(&items(api, &session, "").await), ["mine.txt"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_uploaded_to_a_session_that_is_deleted() {
+    let server = TestServer::start().await;
+    let api = &server.api;
+    let session = api.session("u", "sandbox").await;
+    let made = post(api, &session, "upload_url", "a.txt").await.expect(201);
+    let arrives = post(api, &session, "upload_url", "b.txt").await.expect(201);
+    let mut slow = super::files::begin(&text(&arrives, "upload_url"), 4, b"ab").await;
+    super::files::arriving(&server, 1).await;
+    api.delete(&format!("/tool_router/session/{session}")).await.expect(200);
+    put(&text(&made, "upload_url"), b"late").await.expect_error(404, "File_NotFound");
+    slow.write_all(b"cd").await.unwrap();
+    let mut answer = String::new();
+    let mut piece = [0; 512];
+    while !answer.contains("session of the file was deleted") {
+        let length = slow.read(&mut piece).await.unwrap();
+        assert!(length > 0, "{answer}");
+        answer.push_str(&String::from_utf8_lossy(&piece[..length]));
+    }
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    assert!(stored(&server).is_empty());
+    server.app.files.delete_expired().await.unwrap();
+    assert_eq!(sql(&server.database(), "SELECT COUNT(*) FROM files"), json!([[0]]));
+    assert_eq!(sql(&server.database(), "SELECT number FROM counts WHERE what = 'file_bytes'"), json!([[0]]));
 }

@@ -114,7 +114,6 @@ async fn an_argument_names_an_upload_a_url_bytes_or_a_file_of_the_session() {
     let pdf = std::str::from_utf8(CONTENT).unwrap();
     for (file, kind, body) in [
         (json!(key), "application/pdf", pdf),
-        (json!(&key[..25]), "application/pdf", pdf),
         (json!({ "name": "x.pdf", "mimetype": "application/pdf", "s3key": key }), "application/pdf", pdf),
         (json!({ "s3key": key, "mimetype": "text/plain" }), "text/plain", pdf),
         (json!(data), "text/csv", "a,b"),
@@ -138,7 +137,8 @@ async fn an_argument_names_an_upload_a_url_bytes_or_a_file_of_the_session() {
     let seen = world.upstream.only();
     let part = "Content-Disposition: form-data; name=\"file\"; filename=\"report.pdf\"\r\nContent-Type: application/pdf\r\n\r\n%PDF";
     assert!(seen.contains(part), "{seen}");
-    for empty in [json!(""), Value::Null] {
+    for empty in [json!(""), Value::Null, json!(" \n"), json!({}), json!({ "name": "", "mimetype": " ", "s3key": "" })]
+    {
         run(api, &world.session, "UP_ATTACH_FILE", json!({ "id": 7, "file": empty })).await.expect(200);
         assert!(!world.upstream.only().contains("filename"), "an empty value is no file");
     }
@@ -155,6 +155,11 @@ async fn what_names_no_file_is_refused_with_what_to_give_instead() {
     let key = upload(world.api(), "report.pdf", "application/pdf", CONTENT).await;
     let unknown = format!("{}x", &key[..key.len() - 1]);
     assert!(world.refused(json!(unknown)).await.starts_with("There is no file with this key"));
+    // The id stands in every URL of the file.
+    for id in [json!(&key[..25]), json!({ "s3key": &key[..25] }), json!({ "id": &key[..25] })] {
+        let line = world.refused(id).await;
+        assert!(line.starts_with("names no file") || line.starts_with("must have one of s3key"), "{line}");
+    }
     assert!(world.refused(json!("/mnt/files/none.txt")).await.starts_with("The session has no file at"));
     assert!(world.refused(json!("/mnt/files/../x")).await.contains("must not have"));
     let other = world.server.other_project("Other").await;

@@ -3,11 +3,15 @@
 //! A file is pending until its bytes are there. Deleting one marks it, so that a job removes the bytes first and the
 //! row after them.
 
+mod transfer;
+
 use switchboard_types::{FileId, ProjectId, SessionId, Timestamp};
 
 use crate::row::push_in;
 use crate::sqlite::Reading;
-use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value, counts, projects};
+use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Value, counts};
+
+pub use transfer::{StoredBytes, Transfer, begin, insert, release, store};
 
 /// A file.
 #[derive(Clone, Debug)]
@@ -22,7 +26,7 @@ pub struct FileRow {
     pub name: String,
     /// Its media type.
     pub mimetype: String,
-    /// Bytes; 0 while it is pending.
+    /// Bytes; while it is pending, what is reserved for those that a request sends.
     pub size: i64,
     /// MD5 in hexadecimal digits; as announced while it is pending.
     pub md5: Option<String>,
@@ -36,6 +40,8 @@ pub struct FileRow {
     pub object: Option<String>,
     /// Whether its bytes are there.
     pub state: FileState,
+    /// Since when a request sends its bytes; none if none does.
+    pub begun_at: Option<Timestamp>,
     /// Creation.
     pub created_at: Timestamp,
     /// When its bytes were stored.
@@ -75,19 +81,6 @@ impl FileState {
     }
 }
 
-/// The bytes of a file, once they are there.
-#[derive(Clone, Debug)]
-pub struct StoredBytes<'a> {
-    /// Their name in the file store, which the file was given for them.
-    pub object: &'a str,
-    /// Their number.
-    pub size: i64,
-    /// MD5 in hexadecimal digits.
-    pub md5: &'a str,
-    /// When the file is deleted; with its session if there is no such time.
-    pub expires_at: Option<Timestamp>,
-}
-
 /// A file whose time is over.
 #[derive(Clone, Debug)]
 pub struct ExpiredFile {
@@ -97,75 +90,6 @@ pub struct ExpiredFile {
     pub project_id: ProjectId,
     /// Name of its bytes; none if there never were any.
     pub object: Option<String>,
-}
-
-/// A new file of a live project, which waits for its bytes. Refused as `project_gone`.
-pub fn insert(file: &FileRow) -> Unit {
-    let (session, path) = file.mount.as_ref().map(|mount| (&mount.session_id, mount.path.as_str())).unzip();
-    let insert = Statement::one(
-        Refusal::FileExists,
-        "INSERT INTO files (id, project_id, key, name, mimetype, md5, toolkit, tool, session_id, mount_path, object,
-           state, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, $13)",
-        vec![
-            (&file.id).into(),
-            (&file.project_id).into(),
-            (&file.key).into(),
-            (&file.name).into(),
-            (&file.mimetype).into(),
-            file.md5.clone().into(),
-            (&file.toolkit).into(),
-            (&file.tool).into(),
-            session.into(),
-            path.into(),
-            file.object.clone().into(),
-            file.created_at.into(),
-            file.expires_at.into(),
-        ],
-    );
-    Unit::new().with(projects::require_live(&file.project_id)).with(insert)
-}
-
-/// Says under which name the bytes of a pending file are being written. Refused as `file_not_pending`.
-pub fn begin(project: &ProjectId, id: &FileId, object: &str, now: Timestamp) -> Unit {
-    Unit::new().with(Statement::one(
-        Refusal::FileNotPending,
-        "UPDATE files SET object = $3 WHERE id = $2 AND project_id = $1 AND state = 'pending' AND expires_at > $4",
-        vec![project.into(), id.into(), object.into(), now.into()],
-    ))
-}
-
-/// The bytes of a pending file are there. A file of the same session at the same path is deleted. `quota` is the
-/// maximum size of all files of the project in bytes. Refused as `file_quota_exceeded` or `file_not_pending`.
-pub fn store(file: &FileRow, bytes: &StoredBytes<'_>, quota: i64, now: Timestamp) -> Unit {
-    let mut unit = Unit::new().with(projects::lock_live(&file.project_id));
-    if let Some(mount) = &file.mount {
-        unit.push(Statement::any(
-            "UPDATE files SET state = 'deleted', expires_at = $4
-             WHERE session_id = $2 AND mount_path = $3 AND project_id = $1 AND state = 'stored'",
-            vec![(&file.project_id).into(), (&mount.session_id).into(), mount.path.as_str().into(), now.into()],
-        ));
-    }
-    unit.with(Statement::check(
-        Refusal::FileQuotaExceeded,
-        "SELECT 1 WHERE COALESCE((SELECT number FROM counts WHERE project_id = $1 AND what = 'file_bytes'), 0) + $2 <= $3
-         /* guarded by: exclusive lock projects */",
-        vec![(&file.project_id).into(), bytes.size.into(), quota.into()],
-    ))
-    .with(Statement::one(
-        Refusal::FileNotPending,
-        "UPDATE files SET state = 'stored', size = $4, md5 = $5, stored_at = $6, expires_at = $7
-         WHERE id = $2 AND project_id = $1 AND object = $3 AND state = 'pending'",
-        vec![
-            (&file.project_id).into(),
-            (&file.id).into(),
-            bytes.object.into(),
-            bytes.size.into(),
-            bytes.md5.into(),
-            now.into(),
-            bytes.expires_at.into(),
-        ],
-    ))
 }
 
 /// Deletes the file of a session at a path, and all below the path.
@@ -187,18 +111,18 @@ pub fn delete_at(mount: &MountPath, project: &ProjectId, now: Timestamp) -> Stat
     )
 }
 
-/// Deletes the files of a session.
+/// Deletes the files of a session, also those that wait for their bytes.
 pub fn delete_of_session(project: &ProjectId, session: &SessionId, now: Timestamp) -> Statement {
     Statement::any(
         "UPDATE files SET state = 'deleted', expires_at = $3
-         WHERE session_id = $2 AND project_id = $1 AND state = 'stored'",
+         WHERE session_id = $2 AND session_id IS NOT NULL AND project_id = $1 AND state <> 'deleted'",
         vec![project.into(), session.into(), now.into()],
     )
 }
 
 /// Deletes the files of the `$2` sessions that were deleted first, before `$1`.
 pub(crate) const DELETE_OF_OLD_SESSIONS: &str =
-    "UPDATE files SET state = 'deleted', expires_at = 0 WHERE state = 'stored' AND session_id IS NOT NULL
+    "UPDATE files SET state = 'deleted', expires_at = 0 WHERE state <> 'deleted' AND session_id IS NOT NULL
        AND session_id IN (SELECT id FROM sessions WHERE deleted_at < $1 ORDER BY deleted_at, id LIMIT $2)
      /* guarded by: final */";
 
@@ -221,10 +145,12 @@ pub fn retry_at(id: &FileId, time: Timestamp) -> Statement {
     )
 }
 
-/// Marks an expired file as deleted, before its bytes are removed.
+/// Marks an expired file as deleted, before its bytes are removed. Refused as `file_not_expired` if it has got another
+/// time since.
 pub fn expire(id: &FileId, now: Timestamp) -> Statement {
-    Statement::any(
-        "UPDATE files SET state = 'deleted' WHERE id = $1 AND expires_at <= $2 AND state <> 'deleted'",
+    Statement::one(
+        Refusal::FileNotExpired,
+        "UPDATE files SET state = 'deleted' WHERE id = $1 AND expires_at <= $2",
         vec![id.into(), now.into()],
     )
 }
@@ -247,7 +173,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, project_id, key, name, mimetype, size, md5, toolkit, tool, session_id, mount_path, object,
-               state, created_at, stored_at, expires_at FROM files ",
+               state, begun_at, created_at, stored_at, expires_at FROM files ",
             $rest
         )
     };
@@ -268,9 +194,10 @@ fn read(row: &Row<'_>) -> Result<FileRow, ReadError> {
         mount: session.zip(row.opt_text(10)?).map(|(session_id, path)| MountPath { session_id, path }),
         object: row.opt_text(11)?,
         state: row.word(12, FileState::parse)?,
-        created_at: row.timestamp(13)?,
-        stored_at: row.opt_timestamp(14)?,
-        expires_at: row.opt_timestamp(15)?,
+        begun_at: row.opt_timestamp(13)?,
+        created_at: row.timestamp(14)?,
+        stored_at: row.opt_timestamp(15)?,
+        expires_at: row.opt_timestamp(16)?,
     })
 }
 
@@ -301,18 +228,6 @@ impl Store {
             read,
         )
         .await
-    }
-
-    /// Bytes of a project's files.
-    pub async fn file_bytes(&self, project: &ProjectId) -> Result<i64, ReadError> {
-        let found = self
-            .one(
-                "SELECT number FROM counts WHERE project_id = $1 AND what = $2",
-                &[project.into(), counts::FILE_BYTES.into()],
-                |row| row.int(0),
-            )
-            .await?;
-        Ok(found.unwrap_or_default())
     }
 
     /// One page of a project's stored files that belong to no session, newest first, and their number.
