@@ -69,18 +69,27 @@ pub(super) fn store(s3: Option<S3Layer>, folder: Option<PathBuf>, data_dir: &Pat
     let takes = "an origin such as https://s3.eu-central-1.example.com, without a path";
     let endpoint = Url::parse(&layer.endpoint).map_err(|_| invalid("s3.endpoint", &layer.endpoint, takes))?;
     let is_origin = endpoint.path() == "/" && endpoint.query().is_none() && endpoint.fragment().is_none();
-    if !is_origin || !endpoint.username().is_empty() || !["https", "http"].contains(&endpoint.scheme()) {
+    if !endpoint.username().is_empty() || endpoint.password().is_some() {
+        // It is not shown: a password is a secret.
+        bail!("setting s3.endpoint: takes {takes}, and without a user or password");
+    }
+    if !is_origin || !["https", "http"].contains(&endpoint.scheme()) {
         return Err(invalid("s3.endpoint", &layer.endpoint, takes));
     }
     let is_name = |text: &str| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        !["", ".", ".."].contains(&text)
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
     };
     if !is_name(&layer.bucket) {
         return Err(invalid("s3.bucket", &layer.bucket, "the name of a bucket"));
     }
     let prefix = layer.prefix.trim_matches('/');
     if !prefix.is_empty() && !prefix.split('/').all(is_name) {
-        return Err(invalid("s3.prefix", prefix, "letters, digits, `-`, `_`, `.` and slashes"));
+        return Err(invalid(
+            "s3.prefix",
+            prefix,
+            "names of letters, digits, `-`, `_` and `.` with slashes between them, and no `.` or `..` alone",
+        ));
     }
     let secret_access_key = match (layer.secret_access_key, layer.secret_access_key_file) {
         (Some(secret), None) => secret,

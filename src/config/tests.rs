@@ -35,6 +35,18 @@ fn an_invalid_value_names_the_setting_and_the_accepted_values() {
         ),
         ("rate_limit_per_key_per_minute = -1", "rate_limit_per_key_per_minute"),
         ("lisen = \"x\"", "unknown field `lisen`"),
+        (
+            "[s3]\nendpoint = \"https://:canary@s3.example.com\"\nregion = \"x\"\nbucket = \"b\"\naccess_key_id = \"a\"",
+            "and without a user or password",
+        ),
+        (
+            "[s3]\nendpoint = \"https://s3.example.com\"\nregion = \"x\"\nbucket = \"b\"\nprefix = \"a/../b\"\naccess_key_id = \"a\"",
+            "setting s3.prefix",
+        ),
+        (
+            "[s3]\nendpoint = \"https://s3.example.com\"\nregion = \"x\"\nbucket = \"..\"\naccess_key_id = \"a\"",
+            "setting s3.bucket",
+        ),
         // Only for `toolkit test`: a server must never send all credentials to one address.
         ("redirect_all_to = \"127.0.0.1:1\"", "unknown field `redirect_all_to`"),
         ("[managed.github]\nclient_id = \"\"\nprojects = []", "setting managed.github.client_id"),
@@ -45,5 +57,6 @@ fn an_invalid_value_names_the_setting_and_the_accepted_values() {
     ] {
         let error = format!("{:#}", check(text).unwrap_err());
         assert!(error.contains(expected), "{text}: {error}");
+        assert!(!error.contains("canary"), "{text}: {error}");
     }
 }

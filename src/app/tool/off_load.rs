@@ -13,6 +13,10 @@ const MAX_RESULT: usize = 40_000;
 const PREVIEW: usize = 8_000;
 /// Characters of one text in a preview.
 const MAX_TEXT: usize = 1_000;
+/// Characters of one name or number in a preview.
+const MAX_NAME: usize = 200;
+/// Lists whose lengths a preview has.
+const MAX_LENGTHS: usize = 50;
 
 impl Tools {
     /// A result for a model that has asked for previews of large ones, of a tool and a call (`log_…`). A result that
@@ -38,13 +42,11 @@ impl Tools {
         };
         let mut left = PREVIEW;
         let preview = Value::Object(previewed(&data, &mut left));
-        let items: Map<String, Value> =
-            data.iter().filter_map(|(name, value)| Some((name.clone(), value.as_array()?.len().into()))).collect();
         let shown = json!({
             "truncated": true,
             "preview": preview,
             "total_bytes": size,
-            "total_items": items,
+            "total_items": lengths(&data),
             "remote_file_info": {
                 "mount_id": MOUNT_ID,
                 "path": format!("{MOUNT_PREFIX}/{path}"),
@@ -62,14 +64,30 @@ impl Tools {
     }
 }
 
+/// The length of each list of a result, of the first ones if there are many.
+fn lengths(data: &Map<String, Value>) -> Map<String, Value> {
+    let lists =
+        data.iter().filter_map(|(name, value)| Some((shortened(name, MAX_NAME), value.as_array()?.len().into())));
+    lists.take(MAX_LENGTHS).collect()
+}
+
+/// A text of at most `max` characters, and a sign that there are more.
+fn shortened(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// The first members of an object, as many as there is room for.
 fn previewed(members: &Map<String, Value>, left: &mut usize) -> Map<String, Value> {
     let mut shown = Map::new();
     for (name, value) in members {
+        let name = shortened(name, MAX_NAME);
         if !take(left, name.len() + 4) {
             break;
         }
-        shown.insert(name.clone(), preview(value, left));
+        shown.insert(name, preview(value, left));
     }
     shown
 }
@@ -78,9 +96,9 @@ fn previewed(members: &Map<String, Value>, left: &mut usize) -> Map<String, Valu
 fn preview(value: &Value, left: &mut usize) -> Value {
     match value {
         Value::String(text) => {
-            let short: String = text.chars().take(MAX_TEXT.min(*left)).collect();
+            let short = shortened(text, MAX_TEXT.min(*left));
             take(left, short.len());
-            if short.len() < text.len() { format!("{short}…").into() } else { short.into() }
+            short.into()
         }
         Value::Array(items) => {
             let mut shown = Vec::new();
@@ -93,6 +111,11 @@ fn preview(value: &Value, left: &mut usize) -> Value {
             shown.into()
         }
         Value::Object(members) => previewed(members, left).into(),
+        Value::Number(number) => {
+            let digits = number.to_string();
+            take(left, digits.len().min(MAX_NAME) + 2);
+            if digits.len() > MAX_NAME { shortened(&digits, MAX_NAME).into() } else { value.clone() }
+        }
         value => {
             take(left, 8);
             value.clone()
@@ -123,5 +146,22 @@ mod tests {
         assert_eq!((&shown["items"][0]["id"], &shown["items"][0]["tags"]), (&json!(1), &json!(["a", "b"])));
         assert!(shown["items"][0]["text"].as_str().is_some_and(|text| text.ends_with("é…")));
         assert!(shown["items"].as_array().is_some_and(|items| items.len() < 20));
+    }
+    #[test]
+    fn names_and_many_lists_leave_a_preview_small() {
+        let mut data = Map::new();
+        for number in 0..5_000 {
+            data.insert(format!("{number}{}", "é".repeat(3_000)), json!([number, 1.5, "x"]));
+        }
+        let mut left = PREVIEW;
+        let shown = Value::Object(previewed(&data, &mut left));
+        assert!(shown.to_string().len() < 2 * PREVIEW, "{}", shown.to_string().len());
+        assert!(shown.as_object().is_some_and(|shown| shown.keys().all(|name| name.ends_with("é…"))));
+        let lengths = lengths(&data);
+        assert_eq!((lengths.len(), lengths.values().next()), (MAX_LENGTHS, Some(&json!(3))));
+        assert!(Value::Object(lengths).to_string().len() < 3 * PREVIEW);
+        let deep = json!({ "rows": vec![json!({ "n".repeat(100_000): 1 }); 9] });
+        let mut left = PREVIEW;
+        assert!(preview(&deep, &mut left).to_string().len() < 2 * PREVIEW);
     }
 }
