@@ -56,9 +56,10 @@ async fn two_thousand_links_expire_in_one_activation_and_a_commit_for_each_32() 
     server.clock.advance(Duration::from_mins(21));
     let before = server.app.core.store.commits();
     assert_eq!(server.app.sweeps.expire_links().await.unwrap(), BATCH);
-    // Each step of 500 ends its last group and itself; a refused unit takes one more, for what is left of it.
+    // Each step of 500 ends its last group and itself; a refused unit takes one more, for what is left of it. On a busy
+    // machine, the first round of the job that deletes old rows may come meanwhile: it has seven units.
     let commits = server.app.core.store.commits() - before;
-    assert!(commits <= 4 * (16 + 1) + 1, "{commits}");
+    assert!(commits <= 4 * (16 + 1) + 1 + 7, "{commits}");
     assert_eq!(server.app.sweeps.expire_links().await.unwrap(), 0);
 
     let now = server.app.core.now().as_millis();
