@@ -59,14 +59,16 @@ impl Sweeps {
             (keep.deleted_rows, (retention::auth_configs, retention::BATCH)),
             (keep.deleted_rows, (retention::sessions, retention::SESSIONS)),
         ];
-        let mut deleted_rows = self.delete_old_calls(keep.tool_calls).await?;
+        // One time for all: a round may take long on a busy machine.
+        let now = self.core.now();
+        let mut deleted_rows = 0;
         if let Some(retention_time) = keep.unconnected_accounts {
-            deleted_rows += self.delete_unconnected(self.core.now() - retention_time).await?;
+            deleted_rows += self.delete_unconnected(now - retention_time).await?;
         }
         for (retention_time, (delete, batch_size)) in batches {
             let Some(retention_time) = retention_time else { continue };
             loop {
-                let changed = self.core.store.apply(delete(self.core.now() - retention_time)).await?;
+                let changed = self.core.store.apply(delete(now - retention_time)).await?;
                 let rows = changed.last().copied().unwrap_or_default();
                 deleted_rows += rows;
                 if rows < batch_size || self.is_stopped_after(BATCH_PAUSE).await {
@@ -74,12 +76,12 @@ impl Sweeps {
                 }
             }
         }
-        Ok(deleted_rows)
+        Ok(deleted_rows + self.delete_old_calls(keep.tool_calls, now).await?)
     }
 
     /// Frees the idempotency keys of calls after their time, and deletes old calls and those of deleted projects.
-    async fn delete_old_calls(&self, keep: Option<Duration>) -> Result<usize> {
-        let first_id = |age: Duration| Kind::ToolLog.first_at(self.core.now() - age);
+    async fn delete_old_calls(&self, keep: Option<Duration>, now: Timestamp) -> Result<usize> {
+        let first_id = |age: Duration| Kind::ToolLog.first_at(now - age);
         let (calls, keys) = (keep.map(first_id).unwrap_or_default(), first_id(IDEMPOTENCY_TTL));
         let mut deleted_rows = 0;
         for (project, is_deleted) in self.core.store.projects_with_old_calls(&calls, &keys).await? {
