@@ -92,7 +92,9 @@ impl Queue {
             // One unit costs less than one for each row, which is needed only if one of them is refused.
             let together = batch.iter().fold(Unit::new(), |unit, entry| unit.and(entry.unit()));
             if store.apply(together).await.is_ok() {
-                batch.iter().for_each(|entry| ended(entry.id()));
+                for entry in &batch {
+                    ended(entry.id());
+                }
                 continue;
             }
             let results = store.apply_each(batch.iter().map(Entry::unit).collect()).await;
