@@ -12,8 +12,9 @@ use crate::error::Result;
 
 /// How long the first row waits for others.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Rows per commit.
-const BATCH: usize = 64;
+/// Rows per commit. Each commit waits for the disk, so that few of them are cheaper; a request whose write comes
+/// meanwhile waits for one of them.
+const BATCH: usize = 256;
 /// Maximum number of rows that wait. More are lost; that takes a database that accepts no writes for long.
 const CAPACITY: usize = 50_000;
 
