@@ -7,7 +7,7 @@ use http::Method;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::tool_calls::{self, CallEnding, CallRow};
 use switchboard_store::{Refusal, Unit, WriteError, failpoint};
-use switchboard_types::{CallEffect, CallState, CompactString, SessionId};
+use switchboard_types::{CallEffect, CallState, CompactString};
 use switchboard_vault::SealContext;
 
 use super::content::Content;
@@ -157,7 +157,7 @@ impl LoggedCall {
             state: CallState::Sent,
             run: self.log.run,
             user_id: session.user_id.as_str().into(),
-            session_id: Some(&session.id).filter(|id| **id != SessionId::default()).cloned(),
+            session_id: session.stored_id().cloned(),
             toolkit: subject.toolkit.into(),
             tool: tool.map(Into::into),
             version: version.map(Into::into),

@@ -4,12 +4,13 @@ use super::answer::{Answer, AnswerData};
 use super::context::CallContext;
 use super::proxy::{ProxyBody, ProxyRequest};
 use crate::app::execute::Executor;
+use crate::app::file::load::in_field;
 use crate::app::file::signed_url::SignedUrl;
 use crate::app::file::source::NamedFile;
 use crate::app::file::upload::NewFile;
 use crate::app::file::{Files, MAX_LOADED};
 use crate::app::session::Session;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 
 /// Binary answers of up to this size in bytes are handed over as they are, larger ones as a file.
 const MAX_INLINE: usize = 1024 * 1024;
@@ -51,10 +52,8 @@ impl Executor {
             let placeholder = content_type.clone().unwrap_or_else(|| "application/octet-stream".to_owned());
             request.body = Some(ProxyBody { bytes: bytes::Bytes::new(), content_type: placeholder });
             self.check(session, request.call(), context).await?;
-            // A call without a session has one that is not stored.
-            let mount = (!session.id.is_empty()).then_some(&session.id);
-            let file = files.load(&session.project_id, mount, named, MAX_LOADED, context.deadline).await;
-            let file = file.map_err(in_body)?;
+            let file = files.load(session, named, MAX_LOADED, context.deadline).await;
+            let file = file.map_err(|error| in_field("binary_body.url", error))?;
             memory = file.reservation;
             let content_type = content_type.unwrap_or(file.mimetype);
             request.body = Some(ProxyBody { bytes: file.bytes, content_type });
@@ -81,15 +80,4 @@ async fn store_if_large(files: &Files, session: &Session, answer: &Answer) -> Op
             None
         }
     }
-}
-
-/// The error for a body. What is not the caller's fault stays as it is.
-fn in_body(error: Error) -> Error {
-    let details = match error.code() {
-        Code::FileNotFound | Code::FileUrlRefused | Code::FileTooLarge => vec![error.message().to_owned()],
-        Code::Validation => error.errors().to_vec(),
-        _ => return error,
-    };
-    let place = |detail: &String| format!("Error in payload.binary_body.url: {detail}");
-    Error::validation(details.iter().map(place).collect()).fix(error.suggested_fix().to_owned())
 }

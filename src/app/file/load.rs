@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use switchboard_egress::{BudgetExhausted, Reservation};
 use switchboard_store::files::FileRow;
-use switchboard_types::{ProjectId, SessionId};
 
 use super::Files;
 use super::name::{base_name, type_of_name, with_extension};
 use super::signed_url::FileMethod;
 use super::sniff::decide;
 use super::source::{FileSource, NamedFile};
+use crate::app::session::Session;
 use crate::error::{Code, Error, Result};
 
 /// Maximum size of the files of one call, in bytes: each is in memory as a whole, and again in the request.
@@ -33,21 +33,26 @@ pub struct LoadedFile {
 
 crate::redacted_debug!(LoadedFile);
 
+/// The error for a field of a request that names a file. What is not the field's fault stays as it is.
+pub fn in_field(field: &str, error: Error) -> Error {
+    let details = match error.code() {
+        Code::FileNotFound | Code::FileUrlRefused | Code::FileTooLarge => vec![error.message().to_owned()],
+        Code::Validation => error.errors().to_vec(),
+        _ => return error,
+    };
+    let place = |detail: &String| format!("Error in payload.{field}: {detail}");
+    Error::validation(details.iter().map(place).collect()).fix(error.suggested_fix().to_owned())
+}
+
 impl Files {
-    /// The bytes of a file that a caller of a project names. `session` is the session of the call, whose mount it may
-    /// use. Nothing is fetched after `deadline`.
+    /// The bytes of a file that a call in a session names. It may use the session's mount. Nothing is fetched after
+    /// `deadline`.
     ///
     /// # Errors
     /// There is no such file for this caller, it is larger than `limit`, or it cannot be fetched.
-    pub async fn load(
-        &self,
-        project: &ProjectId,
-        session: Option<&SessionId>,
-        named: NamedFile,
-        limit: u64,
-        deadline: Instant,
-    ) -> Result<LoadedFile> {
+    pub async fn load(&self, session: &Session, named: NamedFile, limit: u64, deadline: Instant) -> Result<LoadedFile> {
         let NamedFile { source, name, mimetype } = named;
+        let project = &session.project_id;
         match source {
             FileSource::Bytes(bytes) => {
                 check_size(u64::try_from(bytes.len()).unwrap_or(u64::MAX), limit)?;
@@ -60,7 +65,7 @@ impl Files {
                 self.load_stored(file, name, mimetype, limit).await
             }
             FileSource::Mount(path) => {
-                let session = session.ok_or_else(|| {
+                let session = session.stored_id().ok_or_else(|| {
                     Error::new(Code::FileNotFound, "A call without a session has no mount")
                         .fix("Run the tool in a session, or upload the file and give its key.")
                 })?;

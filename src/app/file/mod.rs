@@ -12,7 +12,7 @@ mod answer;
 mod deletion;
 mod download;
 mod fetch;
-mod load;
+pub mod load;
 pub mod mount;
 mod name;
 pub mod signed_url;

@@ -62,6 +62,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Its id, if it is stored: a call without a session has one that is not.
+    pub fn stored_id(&self) -> Option<&SessionId> {
+        (!self.id.is_empty()).then_some(&self.id)
+    }
+
     /// Parses a stored session.
     pub(super) fn read(row: SessionRow) -> Result<Self> {
         Ok(Self {

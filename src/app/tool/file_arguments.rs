@@ -11,9 +11,10 @@ use switchboard_tools::{File, Files, Mistake, is_no_file};
 use super::Tools;
 use crate::app::execute::context::CallContext;
 use crate::app::file::MAX_LOADED;
+use crate::app::file::load::in_field;
 use crate::app::file::source::{FileSource, NamedFile};
 use crate::app::session::Session;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 
 /// The files of a call, by argument.
 pub(super) struct FileArguments(BTreeMap<String, NamedFile>);
@@ -84,26 +85,13 @@ impl Tools {
     ) -> Result<LoadedFiles> {
         let mut loaded = LoadedFiles::default();
         let mut left = MAX_LOADED;
-        // A call without a session has one that is not stored.
-        let mount = (!session.id.is_empty()).then_some(&session.id);
         for (name, named) in wanted.0 {
-            let file = self.files.load(&session.project_id, mount, named, left, context.deadline).await;
-            let file = file.map_err(|error| in_argument(&name, error))?;
+            let file = self.files.load(session, named, left, context.deadline).await;
+            let file = file.map_err(|error| in_field(&format!("arguments.{name}"), error))?;
             left = left.saturating_sub(u64::try_from(file.bytes.len()).unwrap_or(u64::MAX));
             loaded.reservations.extend(file.reservation);
             loaded.files.insert(name, File { name: file.name, media_type: file.mimetype, bytes: file.bytes });
         }
         Ok(loaded)
     }
-}
-
-/// The error for an argument. What is not the argument's fault stays as it is.
-fn in_argument(name: &str, error: Error) -> Error {
-    let details = match error.code() {
-        Code::FileNotFound | Code::FileUrlRefused | Code::FileTooLarge => vec![error.message().to_owned()],
-        Code::Validation => error.errors().to_vec(),
-        _ => return error,
-    };
-    let place = |detail: &String| format!("Error in payload.arguments.{name}: {detail}");
-    Error::validation(details.iter().map(place).collect()).fix(error.suggested_fix().to_owned())
 }

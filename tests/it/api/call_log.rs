@@ -1,28 +1,24 @@
 //! The log of calls: what is in it, who may read it, and numbers of calls.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use super::help::{KEY, connect_key, http, proxy, sql, text};
 use super::tools::{run, with_tools};
 use crate::support::http::Api;
+use crate::support::wait::until;
 
 const LOGS: &str = "/logs/tool_execution";
 const JSON: &str = "content-type: application/json\r\n";
 
 /// The calls that meet a filter, once there are as many as expected.
 async fn logged(api: &Api, filters: Value, count: usize) -> Vec<Value> {
-    let end = Instant::now() + Duration::from_secs(10);
-    loop {
-        let page = api.post(LOGS, &json!({ "filters": filters })).await.expect(200);
+    let body = json!({ "filters": filters });
+    until(&format!("{count} calls"), async || {
+        let page = api.post(LOGS, &body).await.expect(200);
         let logs = page["logs"].as_array().unwrap().clone();
-        if logs.len() >= count || Instant::now() > end {
-            assert_eq!(logs.len(), count, "{page}");
-            return logs;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        if logs.len() == count { Ok(logs) } else { Err(page) }
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

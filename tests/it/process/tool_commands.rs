@@ -237,7 +237,7 @@ async fn a_tool_is_run_on_a_running_server() {
     for (arguments, expected) in [
         (&["ACME_CREATE_ANVIL", "--user", "user-1"][..], "Error in payload.arguments.weight: is required"),
         (&["ACME_CREATE_ANVILS", "--user", "user-1"], "Did you mean ACME_CREATE_ANVIL?"),
-        (&["ACME_LIST_ANVILS", "--user", "nobody-else"], "the server answers 404"),
+        (&["ACME_LIST_ANVILS", "--user", "other-user"], "the server answers 404"),
         (&["ACME_LIST_ANVILS", "--account", "ca_00VbhF1THUnyCruuaMll"], "the server answers 404"),
         (&["ACME_LIST_ANVILS"], "User ID is required"),
     ] {
