@@ -32,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::base::account_locks::AccountLocks;
 use crate::app::base::catalog::CurrentCatalog;
+use crate::app::base::connection_waiters::ConnectionWaiters;
 use crate::app::base::core::Core;
 use crate::app::base::rate_limits::Limits;
 use crate::app::base::threads::Threads;
@@ -225,6 +226,7 @@ fn assemble(config: Config, environment: Environment, store: Store, ring: KeyRin
             files: Threads::start("files", FILE_THREADS).context("cannot start threads for files")?,
             tasks: TaskTracker::new(),
             account_locks: AccountLocks::default(),
+            connection_waiters: ConnectionWaiters::default(),
             metrics,
             ready_at: AtomicI64::new(0),
             stopping: CancellationToken::new(),

@@ -12,6 +12,7 @@ pub mod auth_config;
 pub mod file;
 pub mod http;
 pub mod logs;
+pub mod mcp;
 pub mod openapi;
 pub mod operations;
 pub mod org;
@@ -30,7 +31,6 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::any;
 use tower::Service;
 
 use self::http::edge::{self, Target};
@@ -92,15 +92,11 @@ async fn guard_other(State(app): State<Arc<App>>, request: Request, next: Next) 
     edge::guard(&app, target, request, |request| next.run(request)).await
 }
 
-/// The session MCP endpoint, the signed URLs of files, the `OpenAPI` document and its reference page are outside of the
-/// prefix.
+/// The signed URLs of files, the `OpenAPI` document and its reference page are outside of the prefix. So is the session's
+/// MCP endpoint, which the table has.
 fn outside_the_prefix() -> Router<Arc<App>> {
     let table: Vec<_> = table::all().collect();
-    Router::new()
-        .route("/tool_router/{session_id}/mcp", any(table::not_built))
-        .merge(file::router())
-        .merge(openapi::router(table.clone()))
-        .merge(pages::reference(table))
+    Router::new().merge(file::router()).merge(openapi::router(table.clone())).merge(pages::reference(table))
 }
 
 /// Routes under the prefix that take no key: the redirect URIs that browsers come back to.

@@ -16,7 +16,7 @@ use super::http::edge::Target;
 use super::http::error::{ApiError, unknown_method};
 use super::http::parameters::{Accepted, Routed};
 use super::operations::{self, EARLIER_PREFIX, HandlerFuture, Operation, PREFIX, State};
-use super::{account, auth_config, file, logs, org, session, tool, toolkit};
+use super::{account, auth_config, file, logs, mcp, org, session, tool, toolkit};
 use crate::app::App;
 use crate::error::{Code, Error};
 
@@ -68,6 +68,8 @@ fn paths() -> matchit::Router<Path> {
             operations.push(Routed { operation, accepted });
         }
     }
+    let endpoint = Routed { operation: &mcp::operations::ENDPOINT, accepted: None };
+    by_route.insert(endpoint.operation.path.to_owned(), vec![endpoint]);
     let mut paths = matchit::Router::new();
     for (route, operations) in by_route {
         let methods: Vec<&str> = operations.iter().map(|routed| routed.operation.method).collect();

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod file;
 pub mod jobs;
 pub mod link;
+pub mod meta;
 pub mod model;
 pub mod object_store;
 pub mod project;
@@ -50,6 +51,7 @@ use file::Files;
 use jobs::Sweeps;
 use jobs::supervision::Jobs;
 use link::Links;
+use meta::MetaTools;
 use object_store::ObjectStore;
 use project::Projects;
 use project::keys::Keys;
@@ -138,6 +140,8 @@ pub struct App {
     pub files: Arc<Files>,
     /// Lists and calls of tools.
     pub tools: Arc<Tools>,
+    /// Tools of the server itself.
+    pub meta_tools: Arc<MetaTools>,
     /// What happened to an account or a link, and what to do.
     pub explanations: Arc<Explanations>,
     /// Deletion of projects with all that is theirs.
@@ -248,6 +252,15 @@ impl App {
             Arc::clone(&links),
             Arc::clone(&files),
             Arc::clone(&sessions),
+            ring.clone(),
+        ));
+        let meta_tools = Arc::new(MetaTools::new(
+            Arc::clone(&core),
+            Arc::clone(&sessions),
+            Arc::clone(&links),
+            Arc::clone(&call_log),
+            Arc::clone(&executor),
+            Arc::clone(&tools),
             ring,
         ));
         let explanations = Arc::new(Explanations::new(
@@ -287,6 +300,7 @@ impl App {
             executor,
             files,
             tools,
+            meta_tools,
             explanations,
             project_deletion,
             toolkits,

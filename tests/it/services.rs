@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use switchboard::app::base::account_locks::AccountLocks;
 use switchboard::app::base::catalog::CurrentCatalog;
+use switchboard::app::base::connection_waiters::ConnectionWaiters;
 use switchboard::app::base::core::Core;
 use switchboard::app::base::threads::Threads;
 use switchboard::app::credential::Credentials;
@@ -43,6 +44,7 @@ fn core(folder: &Path, clock: &ManualClock) -> Core {
         files: Threads::start("files", 1).unwrap(),
         tasks: tokio_util::task::TaskTracker::new(),
         account_locks: AccountLocks::default(),
+        connection_waiters: ConnectionWaiters::default(),
         metrics: Arc::default(),
         ready_at: AtomicI64::new(0),
         stopping: tokio_util::sync::CancellationToken::new(),

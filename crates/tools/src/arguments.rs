@@ -58,38 +58,65 @@ impl ArgumentCheck {
     /// # Errors
     /// The schema cannot be compiled; a check of the toolkit file finds that.
     pub fn new(tool: &Tool) -> Result<Self, String> {
-        let schema = tool.input_schema();
+        Self::of_schema(tool.input_schema())
+    }
+
+    /// Compiles a schema of arguments: that of an object with `properties`.
+    ///
+    /// # Errors
+    /// A pattern in it is none.
+    pub fn of_schema(schema: Map<String, Value>) -> Result<Self, String> {
         let mut patterns = Patterns::new();
         schema.values().try_for_each(|member| compile(member, &mut patterns))?;
         Ok(Self { schema, patterns })
+    }
+
+    /// The schemas of the arguments, by name.
+    fn properties(&self) -> impl Iterator<Item = (&String, &Map<String, Value>)> {
+        let properties = self.schema.get("properties").and_then(Value::as_object);
+        properties.into_iter().flatten().filter_map(|(name, schema)| Some((name, schema.as_object()?)))
+    }
+
+    fn property(&self, name: &str) -> Option<&Map<String, Value>> {
+        self.schema.get("properties")?.get(name)?.as_object()
     }
 
     /// The arguments of a call, with the defaults of those that are missing.
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn check(&self, tool: &Tool, given: Map<String, Value>) -> Result<Arguments, Vec<Mistake>> {
+    pub fn check(&self, given: Map<String, Value>) -> Result<Arguments, Vec<Mistake>> {
         let mut arguments = Map::with_capacity(given.len());
         let mut mistakes = Vec::new();
         for (name, value) in given {
-            match tool.input.get(&name) {
-                Some(argument) => {
-                    if let Some(value) = usable(&argument.schema, value) {
+            match self.property(&name) {
+                Some(schema) => {
+                    if let Some(value) = usable(schema, value) {
                         arguments.insert(name, value);
                     }
                 }
-                None if mistakes.len() < MAX_MISTAKES => mistakes.push(unknown(tool, &name)),
+                None if mistakes.len() < MAX_MISTAKES => mistakes.push(self.unknown(&name)),
                 None => {}
             }
         }
-        for (name, argument) in &tool.input {
-            if let Some(default) = argument.schema.get("default").filter(|_| !arguments.contains_key(name)) {
+        for (name, schema) in self.properties() {
+            if let Some(default) = schema.get("default").filter(|_| !arguments.contains_key(name)) {
                 arguments.insert(name.clone(), default.clone());
             }
         }
         let mut checker = Checker { patterns: &self.patterns, mistakes };
         checker.object("", &self.schema, &arguments);
         if checker.mistakes.is_empty() { Ok(Arguments(arguments)) } else { Err(checker.mistakes) }
+    }
+
+    fn unknown(&self, name: &str) -> Mistake {
+        let known = || self.properties().map(|(name, _)| name.as_str());
+        let message = match nearest(name, known()) {
+            Some(nearest) => format!("is no argument of this tool; did you mean `{nearest}`?"),
+            None if known().next().is_none() => "is no argument of this tool, which has none".to_owned(),
+            None => format!("is no argument of this tool, which has {}", known().collect::<Vec<_>>().join(", ")),
+        };
+        Mistake::new(shown(name), message)
     }
 }
 
@@ -155,15 +182,4 @@ fn with_integers(schema: &Map<String, Value>, value: Value) -> Value {
         }
         value => value,
     }
-}
-
-fn unknown(tool: &Tool, name: &str) -> Mistake {
-    let shown = shown(name);
-    let known = || tool.input.keys().map(String::as_str);
-    let message = match nearest(name, known()) {
-        Some(nearest) => format!("is no argument of this tool; did you mean `{nearest}`?"),
-        None if tool.input.is_empty() => "is no argument of this tool, which has none".to_owned(),
-        None => format!("is no argument of this tool, which has {}", known().collect::<Vec<_>>().join(", ")),
-    };
-    Mistake::new(shown, message)
 }

@@ -29,5 +29,5 @@ pub use body::ToolBody;
 pub use example::{example_answer, example_arguments};
 pub use file::{File, Files};
 pub use mistake::Mistake;
-pub use nearest::nearest;
+pub use nearest::{nearest, nearest_of};
 pub use request::{ToolRequest, build};

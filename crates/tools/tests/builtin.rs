@@ -18,7 +18,7 @@ fn arguments(tool: &Tool, only_required: bool) -> Result<(Arguments, Files), Str
         }
     }
     let check = ArgumentCheck::new(tool).unwrap_or_else(|error| panic!("{}: {error}", tool.slug));
-    let checked = check.check(tool, given).map_err(|mistakes| format!("{}: {mistakes:?}", tool.slug))?;
+    let checked = check.check(given).map_err(|mistakes| format!("{}: {mistakes:?}", tool.slug))?;
     Ok((checked, files))
 }
 

@@ -15,7 +15,7 @@ fn tool(paging: &str, input: &str) -> Tool {
 }
 
 fn arguments(tool: &Tool, given: &Value) -> Arguments {
-    ArgumentCheck::new(tool).unwrap().check(tool, given.as_object().unwrap().clone()).unwrap()
+    ArgumentCheck::new(tool).unwrap().check(given.as_object().unwrap().clone()).unwrap()
 }
 
 /// The next position and the number of results.

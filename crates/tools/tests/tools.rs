@@ -22,11 +22,11 @@ fn object(value: Value) -> Map<String, Value> {
 /// The mistakes in arguments.
 fn mistakes(tool: &Tool, arguments: Value) -> Vec<String> {
     let check = ArgumentCheck::new(tool).unwrap();
-    check.check(tool, object(arguments)).unwrap_err().iter().map(ToString::to_string).collect()
+    check.check(object(arguments)).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
 fn request_with(tool: &Tool, arguments: Value, files: &Files) -> ToolRequest {
-    let arguments = ArgumentCheck::new(tool).unwrap().check(tool, object(arguments)).unwrap();
+    let arguments = ArgumentCheck::new(tool).unwrap().check(object(arguments)).unwrap();
     build(tool, &arguments, files).unwrap()
 }
 
@@ -144,14 +144,14 @@ fn values_go_to_their_places_encoded_for_them() {
     assert!(!sent.headers.contains_key("x-name"));
     assert_eq!(body(&sent), json!({ "data": { "flat": true, "message": { "raw": "d" } } }));
     for dots in [".", "..", "", "a/../b", "a/."] {
-        let arguments = ArgumentCheck::new(&tool).unwrap().check(&tool, object(json!({ "id": dots }))).unwrap();
+        let arguments = ArgumentCheck::new(&tool).unwrap().check(object(json!({ "id": dots }))).unwrap();
         let mistake = build(&tool, &arguments, &Files::new()).unwrap_err();
         assert_eq!(
             mistake.to_string(),
             "`id` stands in the path: it must not be empty or have `.` or `..` between slashes"
         );
     }
-    let arguments = ArgumentCheck::new(&tool).unwrap().check(&tool, object(json!({ "id": "1", "missing": "a\r\nb" })));
+    let arguments = ArgumentCheck::new(&tool).unwrap().check(object(json!({ "id": "1", "missing": "a\r\nb" })));
     let mistake = build(&tool, &arguments.unwrap(), &Files::new()).unwrap_err();
     assert_eq!(mistake.message, "goes to a header: it must be visible ASCII characters on one line");
 }
@@ -287,7 +287,7 @@ fn a_message_has_its_headers_and_none_that_a_value_adds() {
     );
     assert!(sent.contains("Subject: Hi\r\n") && sent.contains("text/html") && sent.contains("<b>x</b>"), "{sent}");
     let wrong = |arguments: Value| {
-        let arguments = ArgumentCheck::new(&tool).unwrap().check(&tool, object(arguments)).unwrap();
+        let arguments = ArgumentCheck::new(&tool).unwrap().check(object(arguments)).unwrap();
         build(&tool, &arguments, &Files::new()).unwrap_err().message
     };
     assert_eq!(

@@ -32,6 +32,7 @@ pub(in crate::api) async fn admit(
                 key_id: member.key.id.as_str().into(),
                 request_id: member.request_id.clone(),
                 caller_request_id: member.caller_request_id.clone(),
+                makes_raw_calls: true,
             }))
         }
         (Keys::User, Principal::Organization(member)) if member.key.kind == OrganizationKeyKind::User => Ok(None),

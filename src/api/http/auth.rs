@@ -24,6 +24,7 @@ use super::parameters::{self, Routed};
 use super::{admission, limits};
 use crate::api::operations::{EARLIER_PREFIX, Keys, Operation, PREFIX};
 use crate::app::project::keys::{self, KeyScope};
+use crate::app::project::permissions::{Access, Preset};
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::pages;
@@ -44,6 +45,8 @@ pub struct Caller {
     pub request_id: CompactString,
     /// The `x-request-id` that the caller sent.
     pub caller_request_id: Option<CompactString>,
+    /// Whether the key may make raw API calls.
+    pub makes_raw_calls: bool,
 }
 
 impl Caller {
@@ -219,7 +222,9 @@ async fn authenticate(
     }
     let key = app.keys.authenticate(presented).await.map_err(with_hint)?;
     let (project_id, key_id) = (key.project_id.clone(), key.id.clone());
-    let caller = Caller { project_id, key_id, request_id, caller_request_id };
+    let permissions = key.scope.permissions.as_ref();
+    let makes_raw_calls = permissions.is_none_or(|given| given.admit(&[(Preset::ProxyExecute, Access::Write)]));
+    let caller = Caller { project_id, key_id, request_id, caller_request_id, makes_raw_calls };
     Ok(AuthenticatedKey { principal: Principal::Project(caller), scope: key.scope.clone() })
 }
 

@@ -5,7 +5,7 @@ use super::{changes, links, proxy, proxy_response, toolkits, tools};
 use crate::api::http::page::Page;
 use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission, handler};
 use crate::api::session;
-use crate::api::tool::{execute, view};
+use crate::api::tool::{execute, meta, view};
 use crate::app::project::permissions::{Access, Preset};
 use crate::app::session::patch::SessionPatch;
 use crate::app::session::policy::SessionConfig;
@@ -173,8 +173,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("List a session's tools")
                 .about(
-                    "The tools of `preload` that the policy allows. An agent finds all others by search, which is not \
-                     built yet; any tool that the policy allows can be run, listed or not.",
+                    "The tools of `preload` that the policy allows, then the session's meta tools. Any tool that the policy \
+                     allows can be run, listed or not.",
                 )
                 .response::<Page<view::ToolItem<'static>>>()
                 .paged(tools::MAX_PAGE_SIZE)
@@ -200,11 +200,22 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .idempotent()
         },
     ),
-    Operation::later(
+    Operation::works(
         "POST",
         "/tool_router/session/{session_id}/execute_meta",
         Keys::ProjectOrUser,
         EXECUTE,
-        "meta tools",
+        handler!(meta::execute_meta),
+        || {
+            Docs::ok("Run a meta tool")
+                .about(
+                    "Meta tools are the server's own: they return schemas, make links, wait for them, and run several tools \
+                     at once. `execute` runs them, too. With an `Idempotency-Key`, each call that a meta tool makes is made \
+                     once.",
+                )
+                .body::<meta::MetaCall>()
+                .response::<execute::ToolExecution>()
+                .idempotent()
+        },
     ),
 ];

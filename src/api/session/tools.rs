@@ -14,11 +14,30 @@ use crate::api::http::path::Id;
 use crate::api::http::query::Query;
 use crate::api::tool::view;
 use crate::app::App;
+use crate::app::base::tools::FoundTool;
+use crate::app::meta::definitions::MetaTool;
 
 /// Maximum page size, and the default.
 pub const MAX_PAGE_SIZE: i64 = 500;
 
-/// `GET /tool_router/session/{session_id}/tools` → 200 page: the preloaded tools that the session may use.
+/// A tool of the list.
+#[derive(Clone, Copy)]
+enum Listed<'a> {
+    Tool(&'a FoundTool),
+    Meta(&'static MetaTool),
+}
+
+impl<'a> Listed<'a> {
+    fn item(self, app: &App) -> view::ToolItem<'a> {
+        match self {
+            Self::Tool(found) => view::item(app, found),
+            Self::Meta(tool) => view::meta_item(app, tool),
+        }
+    }
+}
+
+/// `GET /tool_router/session/{session_id}/tools` → 200 page: the preloaded tools that the session may use, then the meta
+/// tools.
 pub async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -28,5 +47,7 @@ pub async fn list(
     let page = PageRequest::from_query(&query, MAX_PAGE_SIZE, MAX_PAGE_SIZE)?;
     let session = app.sessions.get(&caller.project_id, &session_id.into()).await?;
     let found = app.tools.listed(&session).await?;
-    Ok(json(StatusCode::OK, &page.envelope_of_slice(&found, |found| view::item(&app, found)))?)
+    let own = found.iter().map(Listed::Tool);
+    let listed: Vec<_> = own.chain(MetaTool::offered(&session.config).map(Listed::Meta)).collect();
+    Ok(json(StatusCode::OK, &page.envelope_of_slice(&listed, |listed| listed.item(&app)))?)
 }

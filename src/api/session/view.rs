@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::http::warnings::{WarningResponse, about_user};
+use crate::app::meta::definitions::MetaTool;
 use crate::app::session::Session;
 use crate::app::session::custom_tools::{CustomTool, CustomToolkit};
 use crate::app::session::policy::{
@@ -23,8 +24,8 @@ pub struct SessionResponse {
     pub session_id: String,
     /// The session's MCP endpoint.
     pub mcp: McpResponse,
-    /// Slugs of the meta tools that the session offers. Empty, because they are not built yet.
-    pub tool_router_tools: Vec<String>,
+    /// Slugs of the meta tools that the session offers.
+    pub tool_router_tools: Vec<&'static str>,
     /// The policy, with defaults filled in.
     pub config: ConfigResponse,
     /// 1 at creation; increased with each change.
@@ -248,7 +249,7 @@ pub fn session_view(session: &Session, public_url: &str, echo: bool) -> SessionR
     SessionResponse {
         session_id: session.id.to_string(),
         mcp: McpResponse { kind: "http", url: format!("{public_url}/tool_router/{}/mcp", session.id) },
-        tool_router_tools: Vec::new(),
+        tool_router_tools: MetaTool::offered(&session.config).map(|tool| tool.slug).collect(),
         config: config_view(&session.user_id, &session.config),
         config_version: session.config_version,
         warnings: warnings(session),

@@ -8,8 +8,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::meta;
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, json as respond};
 use crate::api::http::error::ApiError;
@@ -17,8 +18,9 @@ use crate::api::http::path::Id;
 use crate::api::tool::logged::{self, Start};
 use crate::app::App;
 use crate::app::execute::context::CallContext;
+use crate::app::meta::MetaTools;
 use crate::app::tool::direct::DirectCall;
-use crate::app::tool::outcome::{LinkReason, NeededLink, Outcome, ToolFailure};
+use crate::app::tool::outcome::Outcome;
 use crate::app::tool::pages::{AllPages, MAX_CALLS, MAX_ITEMS, ResultPage};
 use crate::app::tool::{CallOptions, ToolCall};
 use crate::error::{Code, Error, Result};
@@ -163,10 +165,10 @@ pub async fn in_session(
 ) -> std::result::Result<Response, ApiError> {
     let session = app.sessions.get(&caller.project_id, &session_id.into()).await?;
     let JsonBody { value: body, idempotency, .. } = body;
-    if body.input_responses.is_some() || body.request_state.is_some() {
-        return Err(Error::field("input_responses", "this server has asked no question")
-            .fix("Leave input_responses and request_state out.")
-            .into());
+    without_answers(body.input_responses.is_some() || body.request_state.is_some())?;
+    if MetaTools::is_meta(&body.tool_slug) {
+        let call = (body.tool_slug, arguments(body.arguments)?);
+        return Ok(meta::execute(app, &caller, session, call, idempotency).await?);
     }
     let call = ToolCall {
         arguments: arguments(body.arguments)?,
@@ -241,10 +243,19 @@ pub async fn direct(
     Ok(logged::finish(&app, logged, Box::pin(work)).await?)
 }
 
+/// Refuses answers to questions that were not asked.
+pub(super) fn without_answers(has_any: bool) -> Result<()> {
+    if !has_any {
+        return Ok(());
+    }
+    Err(Error::field("input_responses", "this server has asked no question")
+        .fix("Leave input_responses and request_state out."))
+}
+
 impl ToolExecution {
-    fn new(outcome: Outcome, log_id: &str) -> Self {
+    pub(super) fn new(outcome: Outcome, log_id: &str) -> Self {
         let page = page_of(&outcome);
-        let (data, error) = printed(outcome);
+        let (data, error) = outcome.into_answer();
         let result_type = if error.is_none() { ResultType::Completed } else { ResultType::Failed };
         Self { result_type, data, error, log_id: log_id.to_owned(), page }
     }
@@ -253,7 +264,7 @@ impl ToolExecution {
 impl DirectToolExecution {
     fn new(outcome: Outcome, log_id: &str) -> Self {
         let page = page_of(&outcome);
-        let (data, error) = printed(outcome);
+        let (data, error) = outcome.into_answer();
         Self { data, successful: error.is_none(), error, log_id: log_id.to_owned(), page }
     }
 }
@@ -286,7 +297,7 @@ fn page_of(outcome: &Outcome) -> Option<PageView> {
 }
 
 /// The arguments of a call: an object, or its JSON text, which some models write.
-fn arguments(given: Option<Value>) -> Result<Map<String, Value>> {
+pub(in crate::api) fn arguments(given: Option<Value>) -> Result<Map<String, Value>> {
     let given = match given {
         Some(Value::String(text)) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
         given => given.unwrap_or(Value::Null),
@@ -295,44 +306,6 @@ fn arguments(given: Option<Value>) -> Result<Map<String, Value>> {
         Value::Null => Ok(Map::new()),
         Value::Object(arguments) => Ok(arguments),
         _ => Err(Error::field("arguments", "must be an object")),
-    }
-}
-
-/// The data and the error of an outcome. The error is there exactly if the tool did not do what it does.
-fn printed(outcome: Outcome) -> (Map<String, Value>, Option<String>) {
-    match outcome {
-        Outcome::Completed { data, .. } => (data, None),
-        Outcome::Failed(failure) => {
-            let ToolFailure { kind, message, status, retry_after_ms, answer } = failure;
-            let mut data = Map::new();
-            data.insert("error_code".to_owned(), kind.code().into());
-            if let Some(status) = status {
-                data.insert("http_status".to_owned(), status.into());
-                data.insert("answer".to_owned(), answer.into());
-            }
-            if let Some(retry_after_ms) = retry_after_ms {
-                data.insert("retry_after_ms".to_owned(), retry_after_ms.into());
-            }
-            if kind.code() == "rate_limited" {
-                data.insert("limit_owner".to_owned(), "provider".into());
-            }
-            (data, Some(message))
-        }
-        Outcome::NeedsLink(NeededLink { reason, toolkit, redirect_url, account, message, .. }) => {
-            let mut data = Map::new();
-            data.insert("error_code".to_owned(), reason.code().into());
-            data.insert("toolkit".to_owned(), toolkit.into());
-            if let LinkReason::MissingScope(missing) = reason {
-                data.insert("missing_scopes".to_owned(), json!(missing));
-            }
-            if let Some(redirect_url) = redirect_url {
-                data.insert("redirect_url".to_owned(), redirect_url.into());
-            }
-            if let Some(account) = account {
-                data.insert("connected_account_id".to_owned(), account.as_str().into());
-            }
-            (data, Some(message))
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod execute;
 pub mod logged;
+pub mod meta;
 pub(in crate::api) mod operations;
 pub mod scopes;
 pub mod view;
@@ -20,6 +21,7 @@ use crate::api::http::page::PageRequest;
 use crate::api::http::path::Id;
 use crate::api::http::query::{Query, wrong};
 use crate::app::App;
+use crate::app::meta::definitions::MetaTool;
 use crate::app::session::policy::Tag;
 use crate::app::tool::list::ToolFilter;
 use crate::app::toolkit::require_version;
@@ -66,8 +68,11 @@ pub async fn slugs(State(app): State<Arc<App>>) -> std::result::Result<Response,
 
 /// `GET /tools/{slug}` → 200.
 pub async fn read(State(app): State<Arc<App>>, Id(slug): Id, query: Query) -> std::result::Result<Response, ApiError> {
-    let found = app.tools.find(&slug)?;
     query.flag("include_pricing")?;
+    if let Some(tool) = MetaTool::find(&slug) {
+        return Ok(json(StatusCode::OK, &view::meta_item(&app, tool))?);
+    }
+    let found = app.tools.find(&slug)?;
     require_version(&found.toolkit, query.text("version"), "query.version")?;
     Ok(json(StatusCode::OK, &view::item(&app, &found))?)
 }

@@ -8,6 +8,7 @@ use switchboard_catalog::Tool;
 use crate::api::toolkit::view::logo_url;
 use crate::app::App;
 use crate::app::base::tools::FoundTool;
+use crate::app::meta::definitions::{MetaTool, VERSION};
 use crate::app::session::policy::Tag;
 use crate::app::tool::list::is_deprecated;
 use crate::app::tool::tags;
@@ -140,6 +141,34 @@ pub fn item<'a>(app: &App, found: &'a FoundTool) -> ToolItem<'a> {
             version: &toolkit.version,
             available_versions: [&toolkit.version],
             is_deprecated: is_deprecated(row),
+            toolkit: DeprecatedToolkit { logo },
+        },
+    }
+}
+
+/// A meta tool. Its toolkit is named as in the hosted service, which clients look for.
+pub fn meta_item(app: &App, tool: &'static MetaTool) -> ToolItem<'static> {
+    let logo = logo_url(app, "composio");
+    ToolItem {
+        slug: tool.slug,
+        name: tool.title,
+        description: tool.description,
+        toolkit: ToolkitOfTool { slug: "COMPOSIO", name: "composio", logo: logo.clone() },
+        input_parameters: &tool.input_schema,
+        output_parameters: &tool.output_schema,
+        no_auth: true,
+        available_versions: [VERSION],
+        version: VERSION,
+        scopes: &[],
+        scope_requirements: None,
+        tags: tool.tags.clone(),
+        human_description: tool.title,
+        is_deprecated: false,
+        deprecated: DeprecatedTool {
+            display_name: tool.title,
+            version: VERSION,
+            available_versions: [VERSION],
+            is_deprecated: false,
             toolkit: DeprecatedToolkit { logo },
         },
     }

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::account_locks::AccountLocks;
 use super::catalog::CurrentCatalog;
+use super::connection_waiters::ConnectionWaiters;
 use super::settings::Settings;
 use super::threads::Threads;
 use crate::app::model::params::with_derived_values;
@@ -49,6 +50,8 @@ pub struct Core {
     pub files: Threads,
     /// Locks of accounts and auth configs in this process.
     pub account_locks: AccountLocks,
+    /// Who waits until a user has connected an account.
+    pub connection_waiters: ConnectionWaiters,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// When the database last passed the readiness check.

@@ -77,6 +77,11 @@ impl IdempotencyKey {
         Ok(Self { project_id: project.to_owned(), key: key.to_owned(), request_hash: hash.finalize().into() })
     }
 
+    /// The key of one of several calls that the request makes. No header can give such a key, because it has a space.
+    pub(in crate::app) fn of_part(&self, index: usize) -> Self {
+        Self { key: format!("{} {index}", self.key), ..self.clone() }
+    }
+
     /// The project that it belongs to.
     pub(in crate::app) fn project_id(&self) -> &ProjectId {
         &self.project_id

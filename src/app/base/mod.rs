@@ -4,6 +4,7 @@
 pub mod account_locks;
 pub mod catalog;
 pub mod change;
+pub mod connection_waiters;
 pub mod core;
 pub mod errors;
 pub mod idempotency;

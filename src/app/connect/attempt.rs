@@ -99,7 +99,10 @@ impl Connector {
             let is_last = links::is_unused(&link.id, offer.holder.as_deref(), now, self.stale_before());
             let end = self.end_link_unit(actor, link, account, (outcome, reason), facts.clone());
             match self.core.store.apply(is_last.and(end)).await {
-                Ok(_) => return Ok(offer.finished(ending)),
+                Ok(_) => {
+                    self.core.connection_waiters.wake(&account.project_id, &account.user_id);
+                    return Ok(offer.finished(ending));
+                }
                 Err(WriteError::Refused(_)) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -266,7 +266,10 @@ impl Connector {
             ));
         let unit = grant.into_iter().fold(unit, Unit::with);
         match self.spool.apply_with_retry(unit).await {
-            Ok(()) => Ok(offer.finished(Ending::Success)),
+            Ok(()) => {
+                self.core.connection_waiters.wake(project, &offer.account.user_id);
+                Ok(offer.finished(Ending::Success))
+            }
             // The account was deleted or the link ended while the provider responded.
             Err(WriteError::Refused(_)) => {
                 // The form was submitted twice, and the other request finished first.

@@ -5,6 +5,7 @@
 //! sent, and before a file that an argument names is fetched (`file_arguments.rs`). Surfaces differ only in how they print an [`Outcome`].
 
 mod checks;
+mod decide;
 pub mod direct;
 mod dry_run;
 mod failure;
@@ -37,6 +38,7 @@ use checks::Checks;
 pub(crate) use front_end::unsent_request;
 use offer::Offers;
 use pages::AllPages;
+pub(in crate::app) use run::wrong_arguments;
 
 /// Lists and runs tools.
 pub struct Tools {

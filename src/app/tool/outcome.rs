@@ -1,7 +1,7 @@
 //! What a call of a tool leads to.
 
 use http::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use switchboard_catalog::Effect;
 use switchboard_types::{AccountId, CallState};
 
@@ -52,6 +52,15 @@ impl Outcome {
         }
     }
 
+    /// What callers get of it: data and, exactly if the tool did not do what it does, an error. All surfaces print these.
+    pub fn into_answer(self) -> (Map<String, Value>, Option<String>) {
+        match self {
+            Self::Completed { data, .. } => (data, None),
+            Self::Failed(failure) => failure.into_answer(),
+            Self::NeedsLink(needed) => needed.into_answer(),
+        }
+    }
+
     /// Arguments and answer, for the log.
     pub(super) fn to_content(&self, arguments: &Map<String, Value>) -> Content {
         let (answer, error) = match self {
@@ -75,6 +84,25 @@ pub struct ToolFailure {
     pub retry_after_ms: Option<u64>,
     /// The provider's answer.
     pub answer: Map<String, Value>,
+}
+
+impl ToolFailure {
+    fn into_answer(self) -> (Map<String, Value>, Option<String>) {
+        let Self { kind, message, status, retry_after_ms, answer } = self;
+        let mut data = Map::new();
+        data.insert("error_code".to_owned(), kind.code().into());
+        if let Some(status) = status {
+            data.insert("http_status".to_owned(), status.into());
+            data.insert("answer".to_owned(), answer.into());
+        }
+        if let Some(retry_after_ms) = retry_after_ms {
+            data.insert("retry_after_ms".to_owned(), retry_after_ms.into());
+        }
+        if kind == FailureKind::RateLimited {
+            data.insert("limit_owner".to_owned(), "provider".into());
+        }
+        (data, Some(message))
+    }
 }
 
 /// What kind of failure a tool had.
@@ -127,6 +155,25 @@ pub struct NeededLink {
     pub message: String,
     /// The error of a surface that cannot offer a link.
     pub error: Error,
+}
+
+impl NeededLink {
+    fn into_answer(self) -> (Map<String, Value>, Option<String>) {
+        let Self { reason, toolkit, redirect_url, account, message, .. } = self;
+        let mut data = Map::new();
+        data.insert("error_code".to_owned(), reason.code().into());
+        data.insert("toolkit".to_owned(), toolkit.into());
+        if let LinkReason::MissingScope(missing) = reason {
+            data.insert("missing_scopes".to_owned(), json!(missing));
+        }
+        if let Some(redirect_url) = redirect_url {
+            data.insert("redirect_url".to_owned(), redirect_url.into());
+        }
+        if let Some(account) = account {
+            data.insert("connected_account_id".to_owned(), account.as_str().into());
+        }
+        (data, Some(message))
+    }
 }
 
 /// Why a link is needed.

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 use switchboard_catalog::Effect;
 use switchboard_tools::json::{self, Unreadable};
-use switchboard_tools::{Arguments, Mistake, ProviderAnswer, build, read};
+use switchboard_tools::{Arguments, Mistake, ProviderAnswer, ToolRequest, build, read};
 
 use super::failure::{failed, header, needs_link, not_sent, provider_failure, unusable};
 use super::file_arguments::{FileArguments, LoadedFiles};
@@ -60,25 +60,14 @@ impl Tools {
         &self,
         found: &FoundTool,
         session: &Session,
-        call: ToolCall,
+        mut call: ToolCall,
         context: &CallContext,
     ) -> Result<Outcome> {
         tracing::Span::current().record("tool", found.row.slug.as_str());
         let tags = tags(&found.row);
         let description = ToolDescription { slug: &found.row.slug, toolkit: &found.toolkit.slug, tags: &tags };
-        session.admit(CallKind::Tool(&description), Some(Arc::clone(&found.toolkit)))?;
-        let mut given = call.arguments;
-        let wanted = FileArguments::take(&found.row, &mut given).map_err(|mistakes| wrong_arguments(&mistakes))?;
-        let arguments = self.checks.of(&found.row)?.check(&found.row, given);
-        let mut arguments = arguments.map_err(|mistakes| wrong_arguments(&mistakes))?.with_call_id(context.call.id());
-        if call.options.all_pages.is_some() && found.row.paging.is_none() {
-            return Err(Error::field("all_pages", "this tool has no pages").fix("Leave all_pages out."));
-        }
-        if let Some(position) = &call.options.page {
-            arguments = self.arguments_at((session, call.account.as_deref()), found, arguments, position)?;
-        }
-        let request = build(&found.row, &arguments, &wanted.placeholders());
-        let request = request.map_err(|mistake| wrong_arguments(&[mistake]))?;
+        let planned = self.plan(found, session, &mut call, &description, context.call.id())?;
+        let Planned { arguments, wanted, request } = planned;
         let mut front_end =
             ToolFrontEnd { found, call_id: context.call.id(), request, account: OnceLock::new(), description };
         let account = call.account.as_deref();
@@ -91,6 +80,31 @@ impl Tools {
         let called = self.call_with_files(session, account, (wanted, &arguments), &mut front_end, &timed).await;
         let query = PagedQuery { session, found, arguments: &arguments, account, front_end: &front_end };
         self.ended(&query, called, call.options.all_pages, (context, &timed)).await
+    }
+
+    /// The request of a call, once policy and arguments are checked. It takes the arguments out of the call.
+    pub(super) fn plan(
+        &self,
+        found: &FoundTool,
+        session: &Session,
+        call: &mut ToolCall,
+        description: &ToolDescription<'_>,
+        call_id: &str,
+    ) -> Result<Planned> {
+        session.admit(CallKind::Tool(description), Some(Arc::clone(&found.toolkit)))?;
+        let mut given = std::mem::take(&mut call.arguments);
+        let wanted = FileArguments::take(&found.row, &mut given).map_err(|mistakes| wrong_arguments(&mistakes))?;
+        let arguments = self.checks.of(&found.row)?.check(given);
+        let mut arguments = arguments.map_err(|mistakes| wrong_arguments(&mistakes))?.with_call_id(call_id);
+        if call.options.all_pages.is_some() && found.row.paging.is_none() {
+            return Err(Error::field("all_pages", "this tool has no pages").fix("Leave all_pages out."));
+        }
+        if let Some(position) = &call.options.page {
+            arguments = self.arguments_at((session, call.account.as_deref()), found, arguments, position)?;
+        }
+        let request = build(&found.row, &arguments, &wanted.placeholders());
+        let request = request.map_err(|mistake| wrong_arguments(&[mistake]))?;
+        Ok(Planned { arguments, wanted, request })
     }
 
     /// The outcome of a call that was made, or could not be, and its end in the log.
@@ -203,6 +217,13 @@ impl Tools {
     }
 }
 
+/// A call with everything that its request is made of.
+pub(super) struct Planned {
+    pub(super) arguments: Arguments,
+    pub(super) wanted: FileArguments,
+    pub(super) request: ToolRequest,
+}
+
 /// What a call without an answer leads to: a link if the user has to connect an account, otherwise a failure.
 fn without_answer(
     found: &FoundTool,
@@ -261,7 +282,7 @@ fn result(
 
 /// What is wrong with arguments, as a validation error. Its message has the first mistake, because it is all that some
 /// agent frameworks hand on to the model.
-pub(super) fn wrong_arguments(mistakes: &[Mistake]) -> Error {
+pub(in crate::app) fn wrong_arguments(mistakes: &[Mistake]) -> Error {
     let place = |mistake: &Mistake| match mistake.argument.as_str() {
         "" => format!("Error in payload.arguments: {}", mistake.message),
         argument => format!("Error in payload.arguments.{argument}: {}", mistake.message),

@@ -27,7 +27,7 @@ pub(super) fn find<'t>(toolkit: &'t Toolkit, slug: &str) -> Result<&'t ToolRow> 
 /// What does not fit.
 pub(super) fn check(tool: &ToolRow, arguments: &Map<String, Value>) -> Result<Arguments> {
     let check = ArgumentCheck::new(tool).map_err(|error| anyhow!("{}: {error}", tool.slug))?;
-    check.check(tool, arguments.clone()).map_err(|mistakes| wrong_arguments(&mistakes))
+    check.check(arguments.clone()).map_err(|mistakes| wrong_arguments(&mistakes))
 }
 
 /// What is wrong with arguments.

@@ -95,6 +95,13 @@ const NEWEST: &str = select!(
      ORDER BY connected_at DESC, id DESC LIMIT 1"
 );
 
+/// The newest account that is not ACTIVE: one that is being connected, or was not.
+const NEWEST_UNCONNECTED: &str = select!(
+    "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status <> 'ACTIVE'
+       AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
+     ORDER BY id DESC LIMIT 1"
+);
+
 /// Number of columns for [`read`].
 pub(super) const COLUMN_COUNT: usize = 28;
 /// Selects all columns for [`read`].
@@ -143,6 +150,18 @@ impl Store {
             return Ok(Some(found));
         }
         self.one(NEWEST, &args, read).await
+    }
+
+    /// The user's newest private account of a toolkit that is not ACTIVE, optionally limited to one auth config.
+    pub async fn newest_unconnected_account(
+        &self,
+        project: &ProjectId,
+        user: &str,
+        toolkit: &str,
+        auth_config: Option<&AuthConfigId>,
+    ) -> Result<Option<AccountRow>, ReadError> {
+        let args = [project.into(), user.into(), toolkit.into(), auth_config.into()];
+        self.one(NEWEST_UNCONNECTED, &args, read).await
     }
 
     /// The user's ACTIVE private accounts of a toolkit with an enabled auth config, most recently connected

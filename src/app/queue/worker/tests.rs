@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::app::base::account_locks::AccountLocks;
 use crate::app::base::catalog::CurrentCatalog;
+use crate::app::base::connection_waiters::ConnectionWaiters;
 use crate::app::base::threads::Threads;
 use crate::app::credential::Credentials;
 use crate::app::project::Projects;
@@ -94,6 +95,7 @@ fn core(folder: &Path, clock: &SetClock) -> Arc<Core> {
         files: Threads::start("files", 1).unwrap(),
         tasks: tokio_util::task::TaskTracker::new(),
         account_locks: AccountLocks::default(),
+        connection_waiters: ConnectionWaiters::default(),
         metrics: Arc::default(),
         ready_at: AtomicI64::new(0),
         stopping: CancellationToken::new(),

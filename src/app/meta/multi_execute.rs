@@ -1,0 +1,108 @@
+//! `COMPOSIO_MULTI_EXECUTE_TOOL`: several tools at once. Everything that can be checked of all calls is checked before
+//! the first one is made; then they run side by side, and each has its own result.
+//!
+//! With an idempotency key, each call has a key of its own, so that a repeated request gets the results of those that
+//! were made and makes the others.
+
+use futures_util::future::join_all;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::call::AgentCall;
+use super::{Data, MetaTools, members};
+use crate::app::Actor;
+use crate::app::base::idempotency::IdempotencyKey;
+use crate::app::session::Session;
+use crate::app::tool::{CallOptions, ToolCall};
+use crate::error::{Code, Error, Result};
+
+/// Its arguments.
+#[derive(Deserialize)]
+pub(super) struct MultiExecute {
+    tools: Vec<Entry>,
+    #[serde(default)]
+    sync_response_to_workbench: bool,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    tool_slug: String,
+    #[serde(default)]
+    arguments: Map<String, Value>,
+    account: Option<String>,
+    page: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Entry {
+    fn to_call(&self) -> ToolCall {
+        ToolCall {
+            arguments: self.arguments.clone(),
+            account: self.account.clone(),
+            options: CallOptions { page: self.page.clone(), dry_run: self.dry_run, ..CallOptions::default() },
+        }
+    }
+}
+
+impl MetaTools {
+    /// The results of all calls, in their order.
+    ///
+    /// # Errors
+    /// One of them is a meta tool. Nothing was made then.
+    pub(super) async fn multi_execute(
+        &self,
+        session: &Session,
+        wanted: MultiExecute,
+        actor: &Actor,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Data> {
+        if let Some(index) = wanted.tools.iter().position(|entry| Self::is_meta(&entry.tool_slug)) {
+            return Err(Error::field(&format!("arguments.tools[{index}].tool_slug"), "must be a tool of an app")
+                .fix("Call meta tools on their own."));
+        }
+        let decided = join_all(wanted.tools.iter().map(|entry| self.decided(session, entry))).await;
+        let off_loads = wanted.sync_response_to_workbench;
+        let calls = wanted.tools.iter().zip(decided).enumerate().map(|(index, (entry, decided))| async move {
+            let key = key.map(|key| key.of_part(index));
+            let call = AgentCall { slug: &entry.tool_slug, call: entry.to_call(), key, off_loads };
+            let result = match decided {
+                Ok(()) => self.call(session, actor, call).await,
+                Err(error) => Err(error),
+            };
+            let (response, error) = match result {
+                Ok(result) => (Some(result.response), result.error),
+                Err(error) => (None, Some(text(&error))),
+            };
+            json!({ "tool_slug": entry.tool_slug, "index": index, "response": response, "error": error })
+        });
+        let results = join_all(calls).await;
+        let errors = results.iter().filter(|result| !result["error"].is_null()).count();
+        Ok(members(json!({
+            "total_count": results.len(),
+            "success_count": results.len() - errors,
+            "error_count": errors,
+            "results": results,
+        })))
+    }
+
+    /// Whether a call would be made. One that needs a link is left to the call, which makes the link.
+    async fn decided(&self, session: &Session, entry: &Entry) -> Result<()> {
+        match self.tools.decide(session, &entry.tool_slug, entry.to_call()).await {
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Code::NoActiveConnection | Code::ReauthRequired | Code::MissingScope | Code::NotImplemented
+                ) =>
+            {
+                Ok(())
+            }
+            decided => decided,
+        }
+    }
+}
+
+/// Why a call was not made.
+fn text(error: &Error) -> String {
+    format!("{}. {}", error.message().trim_end_matches('.'), error.suggested_fix()).trim_end().to_owned()
+}
