@@ -43,6 +43,8 @@ pub enum Kind {
     UnreadAnswer,
     /// `log_…`: a call of a tool.
     ToolLog,
+    /// `apr_…`: a question to a person before a call.
+    Approval,
     /// `file_…`; the key of a file starts with it.
     File,
 }
@@ -66,6 +68,7 @@ impl Kind {
             Self::Revocation => "rvk_",
             Self::UnreadAnswer => "ua_",
             Self::ToolLog => "log_",
+            Self::Approval => "apr_",
             Self::File => "file_",
         }
     }

@@ -8,6 +8,7 @@
 //! `crates/store/src/links.rs` (the account's row: `…/accounts/state.rs`).
 
 pub mod account;
+pub mod approval;
 pub mod auth_config;
 pub mod file;
 pub mod http;

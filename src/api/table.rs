@@ -16,7 +16,7 @@ use super::http::edge::Target;
 use super::http::error::{ApiError, unknown_method};
 use super::http::parameters::{Accepted, Routed};
 use super::operations::{self, EARLIER_PREFIX, HandlerFuture, Operation, PREFIX, State};
-use super::{account, auth_config, file, logs, mcp, org, session, tool, toolkit};
+use super::{account, approval, auth_config, file, logs, mcp, org, session, tool, toolkit};
 use crate::app::App;
 use crate::error::{Code, Error};
 
@@ -46,6 +46,7 @@ pub(super) struct Responder {
 pub fn all() -> impl Iterator<Item = &'static Operation> {
     [
         session::operations::OPERATIONS,
+        approval::operations::OPERATIONS,
         file::operations::OPERATIONS,
         account::operations::OPERATIONS,
         auth_config::operations::OPERATIONS,

@@ -2,6 +2,7 @@
 //! persists. Here is only [`App`], which has everything that the folders work with.
 
 pub mod account;
+pub mod approval;
 pub mod audit;
 pub mod auth_config;
 pub mod base;
@@ -36,6 +37,7 @@ use switchboard_egress::{Budget, Egress};
 use switchboard_vault::KeyRing;
 
 use account::Accounts;
+use approval::Approvals;
 use audit::AuditLog;
 use auth_config::AuthConfigs;
 use base::core::Core;
@@ -138,6 +140,8 @@ pub struct App {
     pub executor: Arc<Executor>,
     /// Files: uploads, results of tools, and what sessions keep.
     pub files: Arc<Files>,
+    /// A person's consent to calls.
+    pub approvals: Arc<Approvals>,
     /// Lists and calls of tools.
     pub tools: Arc<Tools>,
     /// Tools of the server itself.
@@ -246,12 +250,14 @@ impl App {
             answers,
             large_answers,
         ));
+        let approvals = Arc::new(Approvals::new(Arc::clone(&core), ring.clone()));
         let tools = Arc::new(Tools::new(
             Arc::clone(&core),
             Arc::clone(&executor),
             Arc::clone(&links),
             Arc::clone(&files),
             Arc::clone(&sessions),
+            Arc::clone(&approvals),
             ring.clone(),
         ));
         let meta_tools = Arc::new(MetaTools::new(
@@ -299,6 +305,7 @@ impl App {
             call_log,
             executor,
             files,
+            approvals,
             tools,
             meta_tools,
             explanations,

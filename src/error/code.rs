@@ -212,6 +212,8 @@ codes! {
     NoActiveConnection = (4302, "ToolRouterV2_NoActiveConnection", NotFound, "No active connection found for user ID {user} for toolkit {toolkit}", "Create a link for the user: POST /tool_router/session/{session_id}/link.");
     /// Unknown, deleted or foreign session (number is ours).
     SessionNotFound = (4303, "ToolRouterV2_SessionNotFound", NotFound, "Session \"{id}\" not found", "Create a session with POST /tool_router/session.");
+    /// Unknown approval, or one of another session (number is ours).
+    ApprovalNotFound = (4311, "ToolRouterV2_ApprovalNotFound", NotFound, "Approval \"{id}\" not found", "GET /tool_router/session/{session_id}/approvals lists those of the session.");
     /// An account of OAuth 2.0 without scopes that a tool needs (number is ours).
     MissingScope = (4310, "MISSING_SCOPE", Forbidden, "Connected account {id} lacks scopes that the tool needs: {scopes}", "Have the user connect the account again with these scopes.");
     /// The session's policy excludes the toolkit (number is ours).

@@ -22,6 +22,7 @@ mod versioned;
 
 pub mod accounts;
 pub mod api_keys;
+pub mod approvals;
 pub mod attempts;
 pub mod audit;
 pub mod audit_segments;

@@ -78,6 +78,7 @@ const SQLITE: &[Migration] = &[
     },
     Migration { number: 17, name: "tool_calls", sql: include_str!("../../../migrations/sqlite/0017_tool_calls.sql") },
     Migration { number: 18, name: "files", sql: include_str!("../../../migrations/sqlite/0018_files.sql") },
+    Migration { number: 19, name: "approvals", sql: include_str!("../../../migrations/sqlite/0019_approvals.sql") },
 ];
 
 /// Why the schema could not be brought up to date.

@@ -36,6 +36,10 @@ refusals! {
     ApiKeyExists = "api_key_exists",
     /// There is no such API key.
     ApiKeyNotFound = "api_key_not_found",
+    /// The approval was answered, or its time is over.
+    ApprovalAnswered = "approval_answered",
+    /// The approval was used, or its time is over.
+    ApprovalUsed = "approval_used",
     /// The attempt exists.
     AttemptExists = "attempt_exists",
     /// Another server took the attempt.

@@ -75,6 +75,7 @@ pub fn sessions(before: Timestamp) -> Unit {
     unit(
         [
             files::DELETE_OF_OLD_SESSIONS,
+            delete!("approvals", "session_id", of "sessions" by "deleted_at"),
             delete!("session_versions", "session_id", of "sessions" by "deleted_at"),
             delete!("sessions", "id", of "sessions" by "deleted_at"),
         ],

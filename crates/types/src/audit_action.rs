@@ -14,6 +14,10 @@ words! {
         ApiKeyRevokeAll "api_key.revoke_all";
         /// An operator accepted the database's newest audit segment as the head.
         AuditAcceptHead "audit.accept_head";
+        /// A person was asked before a call and said no.
+        ApprovalDeny "approval.deny";
+        /// A person was asked before a call and allowed it.
+        ApprovalGrant "approval.grant";
         /// An auth config was created.
         AuthConfigCreate "auth_config.create";
         /// An auth config was deleted.

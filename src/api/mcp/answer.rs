@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use switchboard_mcp::{Failure, Outcome};
 
+use crate::app::approval::Question;
 use crate::app::meta::call::CallResult;
 use crate::error::{Class, Error};
 
@@ -48,6 +49,11 @@ pub(super) fn unknown_tool(error: &Error, similar: &[String]) -> Failure {
 /// Message and what to do, for a model. The first detail of a validation error is in the message.
 fn message(error: &Error) -> String {
     format!("{}. {}", error.message().trim_end_matches('.'), error.suggested_fix()).trim_end().to_owned()
+}
+
+/// `elicitation/create` of a call that a person has to allow.
+pub(super) fn form_question(question: &Question) -> Value {
+    json!({ "mode": "form", "message": question.message, "requestedSchema": Question::schema() })
 }
 
 /// `elicitation/create` of a link that the user has to open.

@@ -1,28 +1,37 @@
 //! What a session serves: its tools, for the caller of one request.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Map, Value, json};
-use switchboard_mcp::{Cache, Call, Failure, Implementation, Outcome, Peer, Pending, Request, Revision, Server};
+use switchboard_mcp::{
+    Answers, Cache, Call, Failure, Implementation, Outcome, Peer, Pending, Request, Revision, Server,
+};
+use tokio::time::{Instant, timeout_at};
 
-use super::answer::{failure, link_question, questions, refusal, result, unknown_tool};
+use super::answer::{failure, form_question, link_question, questions, refusal, result, unknown_tool};
 use crate::api::http::auth::Caller;
 use crate::api::tool::execute::arguments;
 use crate::api::tool::meta::check_key;
 use crate::app::App;
+use crate::app::approval::{Question, decision_of};
 use crate::app::base::idempotency::IdempotencyKey;
 use crate::app::execute::context::CallContext;
-use crate::app::meta::MetaTools;
 use crate::app::meta::call::{AgentCall, CallResult, LinkOffer};
 use crate::app::meta::definitions::MetaTool;
+use crate::app::meta::{MetaOptions, MetaTools};
 use crate::app::session::Session;
+use crate::app::session::policy::Fallback;
 use crate::app::tool::{CallOptions, ToolCall};
 use crate::error::{Class, Code, Error, Result};
+use crate::id::Kind;
 
 /// How long a client may keep a list, in milliseconds: a change of the session's policy shows after it.
 const LIST_LIFETIME: u64 = 60_000;
+/// How long a client with a handshake is asked: below the 60 seconds after which clients give up.
+const MAX_ASKING: Duration = Duration::from_secs(50);
 /// Code of the error that asks a client with a handshake to show a URL (revision 2025-11-25).
 const URL_ELICITATION_REQUIRED: i64 = -32_042;
 /// Keys of our own in `_meta` of a call.
@@ -58,38 +67,79 @@ impl SessionServer {
     }
 
     /// `tools/call`.
-    async fn call(&self, call: Call, peer: &Peer) -> std::result::Result<Outcome, Failure> {
-        let slug = call.name.clone();
-        let called = if MetaTools::is_meta(&slug) { self.call_meta(call).await } else { self.call_tool(call).await };
-        match called {
+    async fn call(&self, mut call: Call, peer: &Peer) -> std::result::Result<Outcome, Failure> {
+        let Answers { responses, state } = std::mem::take(&mut call.answers);
+        let actor = self.caller.actor();
+        let answered = self.app.approvals.answer(&self.session, state.as_deref(), &responses, &actor).await;
+        answered.map_err(|error| failure(&error))?;
+        match self.run(&call, peer).await {
             Ok(called) => self.answer(called, peer),
             Err(error) if matches!(error.code(), Code::SessionToolNotFound) => {
-                Err(unknown_tool(&error, &self.app.tools.similar(&self.session, &slug)))
+                Err(unknown_tool(&error, &self.app.tools.similar(&self.session, &call.name)))
             }
             Err(error) if matches!(error.code().class(), Class::Internal | Class::Unavailable) => Err(failure(&error)),
             Err(error) => Ok(refusal(&error)),
         }
     }
 
-    async fn call_tool(&self, call: Call) -> Result<CallResult> {
+    /// Makes a call. A client with a handshake is asked on its open stream, and then the call is made.
+    async fn run(&self, call: &Call, peer: &Peer) -> Result<CallResult> {
+        let experimental = self.session.config.experimental.as_ref();
+        let fallback = experimental.and_then(|experimental| experimental.no_elicitation_support_fallback);
+        let is_unasked = !peer.client.form && matches!(fallback, Some(Fallback::Allow));
+        let called = self.make(call, is_unasked).await?;
+        if called.questions.is_empty() || peer.client.revision.is_stateless() || !peer.client.form {
+            return Ok(called);
+        }
+        if !self.ask(&called.questions, peer).await? {
+            return Ok(called);
+        }
+        self.make(call, false).await
+    }
+
+    async fn make(&self, call: &Call, is_unasked: bool) -> Result<CallResult> {
+        if MetaTools::is_meta(&call.name) {
+            self.call_meta(call, is_unasked).await
+        } else {
+            self.call_tool(call, is_unasked).await
+        }
+    }
+
+    /// Asks on the stream of the request. Returns whether all questions were answered in time.
+    async fn ask(&self, questions: &[Question], peer: &Peer) -> Result<bool> {
+        let until = Instant::now() + MAX_ASKING;
+        for question in questions {
+            let params = form_question(question);
+            let id = self.app.core.mint(Kind::Request).to_string();
+            let asked = timeout_at(until, peer.ask(id, "elicitation/create", params)).await;
+            let Ok(Ok(response)) = asked else { return Ok(false) };
+            let Some(decision) = decision_of(&question.id, &response)? else { return Ok(false) };
+            self.app.approvals.decide(&self.session, &question.id, decision, &self.caller.actor()).await?;
+        }
+        Ok(true)
+    }
+
+    async fn call_tool(&self, call: &Call, is_unasked: bool) -> Result<CallResult> {
         let text = |name: &str| call.meta.get(name).and_then(Value::as_str).map(str::to_owned);
         let options = CallOptions {
             page: text(PAGE),
             dry_run: call.meta.get(DRY_RUN) == Some(&Value::Bool(true)),
+            is_unasked,
             ..CallOptions::default()
         };
-        let (account, key) = (text(ACCOUNT), self.key(&call)?);
-        let given = ToolCall { arguments: arguments(call.arguments)?, account, options };
+        let (account, key) = (text(ACCOUNT), self.key(call)?);
+        let given = ToolCall { arguments: arguments(call.arguments.clone())?, account, options };
         let agent_call = AgentCall { slug: &call.name, call: given, key, off_loads: true };
         self.app.meta_tools.call(&self.session, &self.caller.actor(), agent_call).await
     }
 
-    async fn call_meta(&self, call: Call) -> Result<CallResult> {
+    async fn call_meta(&self, call: &Call, is_unasked: bool) -> Result<CallResult> {
         check_key(&self.caller, MetaTool::find(&call.name).map(|tool| tool.kind))?;
-        let key = self.key(&call)?;
-        let given = arguments(call.arguments)?;
+        let key = self.key(call)?;
+        let given = arguments(call.arguments.clone())?;
         let context = CallContext::of_proxy(self.app.call_log.begin(self.caller.actor(), None));
-        let outcome = self.app.meta_tools.execute(&self.session, &call.name, given, &context, key.as_ref()).await?;
+        let options = MetaOptions { key: key.as_ref(), is_unasked };
+        let outcome = self.app.meta_tools.execute(&self.session, &call.name, given, &context, options).await?;
         Ok(CallResult::new(outcome, context.call.id()))
     }
 
@@ -102,8 +152,15 @@ impl SessionServer {
         IdempotencyKey::new(&self.caller.project_id, key, "POST", &path, arguments.as_bytes()).map(Some)
     }
 
-    /// The result of a call; a question where the user has to open a link first and the client can show one.
+    /// The result of a call; a question where a person has to be asked first, or has to open a link, and the client can.
     fn answer(&self, called: CallResult, peer: &Peer) -> std::result::Result<Outcome, Failure> {
+        if !called.questions.is_empty() && peer.client.form && peer.client.revision.is_stateless() {
+            let requests = called.questions.iter().map(|question| {
+                (question.id.to_string(), json!({ "method": "elicitation/create", "params": form_question(question) }))
+            });
+            let state = Some(self.app.approvals.state(&self.session, &called.questions));
+            return Ok(Outcome::InputRequired { requests: requests.collect(), state });
+        }
         let Some(LinkOffer { url, message }) = called.needed.as_ref().filter(|_| peer.client.url) else {
             return Ok(result(&called));
         };
@@ -112,7 +169,7 @@ impl SessionServer {
             return Ok(Outcome::InputRequired { requests, state: None });
         }
         let mut elicitation = link_question(url, message);
-        elicitation["elicitationId"] = self.app.core.mint(crate::id::Kind::Request).as_str().into();
+        elicitation["elicitationId"] = self.app.core.mint(Kind::Request).as_str().into();
         Err(Failure::custom(URL_ELICITATION_REQUIRED, message.clone(), json!({ "elicitations": [elicitation] })))
     }
 }

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::meta;
 use crate::api::http::auth::Caller;
@@ -17,8 +17,10 @@ use crate::api::http::error::ApiError;
 use crate::api::http::path::Id;
 use crate::api::tool::logged::{self, Start};
 use crate::app::App;
+use crate::app::approval::Question;
 use crate::app::execute::context::CallContext;
 use crate::app::meta::MetaTools;
+use crate::app::session::Session;
 use crate::app::tool::direct::DirectCall;
 use crate::app::tool::outcome::Outcome;
 use crate::app::tool::pages::{AllPages, MAX_CALLS, MAX_ITEMS, ResultPage};
@@ -47,9 +49,10 @@ pub struct SessionCall {
     dry_run: Option<bool>,
     /// A result of more than 40,000 bytes becomes a file of the session; `data` has a preview of it then.
     enable_auto_workbench_offload: Option<bool>,
-    /// Answers to questions; this server asks none yet.
+    /// Answers to the questions of an earlier response, by their ids: `{"action": "accept" | "decline" | "cancel",
+    /// "content": {"decision": "approve" | "always_approve" | "deny"}}`.
     input_responses: Option<Map<String, Value>>,
-    /// The state of a question; this server asks none yet.
+    /// `request_state` of that response.
     request_state: Option<String>,
     /// The caller's own tools, which run in the caller's process: no effect.
     #[expect(dead_code, reason = "accepted without an effect")]
@@ -119,7 +122,8 @@ struct PageView {
 /// The outcome of a session's call.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ToolExecution {
-    /// `completed`, or `failed` with `error`.
+    /// `completed`; `failed` with `error`; or `input_required` with `input_requests` and, for clients that do not know them,
+    /// `error`.
     result_type: ResultType,
     /// The result. For `failed`: `error_code`, and the provider's status and answer if there is one.
     data: Map<String, Value>,
@@ -130,6 +134,13 @@ pub struct ToolExecution {
     /// Where the results are in their list; absent if the tool has no pages. An extension of this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<PageView>,
+    /// What a person has to be asked before the call is made, by the id of the approval. Answer with the same call,
+    /// `input_responses` and `request_state`, or with the operation that answers an approval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_requests: Option<Map<String, Value>>,
+    /// Sent back with the answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_state: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
@@ -138,6 +149,7 @@ pub struct ToolExecution {
 enum ResultType {
     Completed,
     Failed,
+    InputRequired,
 }
 
 /// The outcome of a call without a session.
@@ -165,7 +177,9 @@ pub async fn in_session(
 ) -> std::result::Result<Response, ApiError> {
     let session = app.sessions.get(&caller.project_id, &session_id.into()).await?;
     let JsonBody { value: body, idempotency, .. } = body;
-    without_answers(body.input_responses.is_some() || body.request_state.is_some())?;
+    if let Some(responses) = &body.input_responses {
+        app.approvals.answer(&session, body.request_state.as_deref(), responses, &caller.actor()).await?;
+    }
     if MetaTools::is_meta(&body.tool_slug) {
         let call = (body.tool_slug, arguments(body.arguments)?);
         return Ok(meta::execute(app, &caller, session, call, idempotency).await?);
@@ -179,7 +193,10 @@ pub async fn in_session(
         Start::Call(logged) => logged,
         Start::Replayed(response) => return Ok(response),
         Start::Lost(row) => {
-            return Ok(respond(StatusCode::OK, &ToolExecution::new(app.tools.lost_outcome(&row), &row.id))?);
+            return Ok(respond(
+                StatusCode::OK,
+                &ToolExecution::new((&app, &session), app.tools.lost_outcome(&row), &row.id),
+            )?);
         }
     };
     let work = {
@@ -187,7 +204,7 @@ pub async fn in_session(
         let context = CallContext::of_tool(Arc::clone(&logged));
         async move {
             let outcome = app.tools.execute(&session, &body.tool_slug, call, &context).await?;
-            let mut execution = ToolExecution::new(outcome, context.call.id());
+            let mut execution = ToolExecution::new((&app, &session), outcome, context.call.id());
             if execution.error.is_none() && body.enable_auto_workbench_offload == Some(true) {
                 let call = (body.tool_slug.as_str(), context.call.id().as_str());
                 execution.data = app.tools.off_loaded(&session, call, execution.data).await;
@@ -243,21 +260,22 @@ pub async fn direct(
     Ok(logged::finish(&app, logged, Box::pin(work)).await?)
 }
 
-/// Refuses answers to questions that were not asked.
-pub(super) fn without_answers(has_any: bool) -> Result<()> {
-    if !has_any {
-        return Ok(());
-    }
-    Err(Error::field("input_responses", "this server has asked no question")
-        .fix("Leave input_responses and request_state out."))
-}
-
 impl ToolExecution {
-    pub(super) fn new(outcome: Outcome, log_id: &str) -> Self {
+    pub(super) fn new((app, session): (&App, &Session), outcome: Outcome, log_id: &str) -> Self {
         let page = page_of(&outcome);
+        let (input_requests, request_state) = match &outcome {
+            Outcome::NeedsApproval(questions) => {
+                (Some(input_requests(questions)), Some(app.approvals.state(session, questions)))
+            }
+            _ => (None, None),
+        };
         let (data, error) = outcome.into_answer();
-        let result_type = if error.is_none() { ResultType::Completed } else { ResultType::Failed };
-        Self { result_type, data, error, log_id: log_id.to_owned(), page }
+        let result_type = match (&error, &input_requests) {
+            (None, _) => ResultType::Completed,
+            (Some(_), None) => ResultType::Failed,
+            (Some(_), Some(_)) => ResultType::InputRequired,
+        };
+        Self { result_type, data, error, log_id: log_id.to_owned(), page, input_requests, request_state }
     }
 }
 
@@ -267,6 +285,19 @@ impl DirectToolExecution {
         let (data, error) = outcome.into_answer();
         Self { data, successful: error.is_none(), error, log_id: log_id.to_owned(), page }
     }
+}
+
+/// Questions in the form of the contract.
+fn input_requests(questions: &[Question]) -> Map<String, Value> {
+    let request = |question: &Question| {
+        json!({
+            "type": "elicitation",
+            "mode": "form",
+            "message": question.message,
+            "requested_schema": Question::schema(),
+        })
+    };
+    questions.iter().map(|question| (question.id.to_string(), request(question))).collect()
 }
 
 /// How a call is made.
@@ -284,7 +315,7 @@ fn options(page: Option<String>, all_pages: Option<AllPagesBody>, dry_run: Optio
         }),
         None => None,
     };
-    Ok(CallOptions { page, all_pages, dry_run: dry_run.unwrap_or(false) })
+    Ok(CallOptions { page, all_pages, dry_run: dry_run.unwrap_or(false), is_unasked: false })
 }
 
 fn page_of(outcome: &Outcome) -> Option<PageView> {

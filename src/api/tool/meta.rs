@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::execute::{ToolExecution, arguments, without_answers};
+use super::execute::{ToolExecution, arguments};
 use crate::api::http::auth::Caller;
 use crate::api::http::body::JsonBody;
 use crate::api::http::error::ApiError;
@@ -18,8 +18,8 @@ use crate::api::tool::logged::{self, Start};
 use crate::app::App;
 use crate::app::base::idempotency::IdempotencyKey;
 use crate::app::execute::context::CallContext;
-use crate::app::meta::MetaTools;
 use crate::app::meta::definitions::{MetaKind, MetaTool};
+use crate::app::meta::{MetaOptions, MetaTools};
 use crate::app::session::Session;
 use crate::error::{Code, Error, Result};
 
@@ -33,9 +33,10 @@ pub struct MetaCall {
     /// Its arguments.
     #[schemars(with = "Option<Map<String, Value>>")]
     arguments: Option<Value>,
-    /// Answers to questions; this server asks none yet.
+    /// Answers to the questions of an earlier response, by their ids: `{"action": "accept" | "decline" | "cancel",
+    /// "content": {"decision": "approve" | "always_approve" | "deny"}}`.
     input_responses: Option<Map<String, Value>>,
-    /// The state of a question; this server asks none yet.
+    /// `request_state` of that response.
     request_state: Option<String>,
     /// The caller's own tools, which run in the caller's process: no effect.
     #[expect(dead_code, reason = "accepted without an effect")]
@@ -53,12 +54,13 @@ pub async fn execute_meta(
 ) -> std::result::Result<Response, ApiError> {
     let session = app.sessions.get(&caller.project_id, &session_id.into()).await?;
     let JsonBody { value: body, idempotency, .. } = body;
-    without_answers(body.input_responses.is_some() || body.request_state.is_some())?;
     if !MetaTools::is_meta(&body.slug) {
         return Err(Error::field("slug", "must be the slug of a meta tool, which begins with COMPOSIO_")
             .fix("Call a tool of an app with POST …/execute.")
             .into());
     }
+    let responses = body.input_responses.unwrap_or_default();
+    app.approvals.answer(&session, body.request_state.as_deref(), &responses, &caller.actor()).await?;
     let call = (body.slug, arguments(body.arguments)?);
     Ok(execute(app, &caller, session, call, idempotency).await?)
 }
@@ -85,8 +87,9 @@ pub(super) async fn execute(
         let app = Arc::clone(&app);
         let context = CallContext::of_proxy(Arc::clone(&logged));
         async move {
-            let outcome = app.meta_tools.execute(&session, &slug, arguments, &context, key_of_parts.as_ref()).await?;
-            logged::respond(&context.call, &ToolExecution::new(outcome, context.call.id())).await
+            let options = MetaOptions { key: key_of_parts.as_ref(), ..MetaOptions::default() };
+            let outcome = app.meta_tools.execute(&session, &slug, arguments, &context, options).await?;
+            logged::respond(&context.call, &ToolExecution::new((&app, &session), outcome, context.call.id())).await
         }
     };
     if goes_on {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::tool_calls::{self, CallEnding, CallRow};
-use switchboard_store::{Refusal, Unit, WriteError, failpoint};
+use switchboard_store::{Refusal, Statement, Unit, WriteError, failpoint};
 use switchboard_types::{CallEffect, CallState, CompactString};
 use switchboard_vault::SealContext;
 
@@ -67,6 +67,8 @@ struct Progress {
     is_repeat: bool,
     /// How it went, while its response is rendered: a key is stored with its response.
     ending: Option<(CallEnding, bool)>,
+    /// What is written in one unit with its row.
+    joined: Option<Statement>,
 }
 
 /// How far a call has come.
@@ -174,6 +176,11 @@ impl LoggedCall {
         });
     }
 
+    /// Has a statement written in one unit with the call's row, before anything is sent. If it is refused, nothing is sent.
+    pub fn join(&self, statement: Statement) {
+        self.lock().joined = Some(statement);
+    }
+
     /// Notes the account that is used.
     ///
     /// # Errors
@@ -201,18 +208,21 @@ impl LoggedCall {
                 return Ok(());
             }
             let Some(row) = &progress.row else { return Ok(()) };
-            let row = (row.effect.may_change() || self.key.is_some()).then(|| row.clone());
+            let is_stored = row.effect.may_change() || self.key.is_some() || progress.joined.is_some();
+            let row = is_stored.then(|| row.clone());
             progress.stage = if row.is_some() { Stage::BeingStored } else { Stage::Sent };
-            row
+            row.map(|row| (row, progress.joined.take()))
         };
-        let Some(row) = row else { return Ok(()) };
+        let Some((row, joined)) = row else { return Ok(()) };
         failpoint::hit("before_call_row");
         self.log.lock_being_made().insert(self.id.clone());
-        if let Err(error) = self.log.core.store.apply(Unit::new().with(tool_calls::insert(row))).await {
+        let unit = joined.into_iter().fold(Unit::new().with(tool_calls::insert(row)), Unit::with);
+        if let Err(error) = self.log.core.store.apply(unit).await {
             self.log.lock_being_made().remove(&self.id);
             self.lock().stage = Stage::Checked;
             return Err(match error {
                 WriteError::Refused(Refusal::IdempotencyKeyUsed) => self.log.key_is_taken(self.key.as_ref()).await,
+                WriteError::Refused(Refusal::ApprovalUsed) => approval_used(),
                 error => error.into(),
             });
         }
@@ -303,6 +313,12 @@ impl LoggedCall {
     fn seal(&self, content: &Content) -> Vec<u8> {
         self.log.ring.seal(content_context(&self.actor.project_id, &self.id), &content.to_json())
     }
+}
+
+/// Another call used the approval first.
+fn approval_used() -> Error {
+    Error::of(Code::Conflict, &[("reason", &"Another call with the same arguments used the approval first")])
+        .fix("Call again: the user is asked anew.")
 }
 
 /// The seal context of arguments and answer.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_store::{Statement, Unit, WriteError, retention, tool_calls, unread_answers};
+use switchboard_store::{Statement, Unit, WriteError, approvals, retention, tool_calls, unread_answers};
 use switchboard_types::{AuditAction, AuditOutcome, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -49,11 +49,12 @@ impl Sweeps {
     /// Deletes the rows whose retention time has passed. Returns their number, without dependent rows.
     pub async fn delete_old_rows(&self) -> Result<usize> {
         let keep = self.core.settings.retention;
-        let batches: [(Option<Duration>, Batch); 7] = [
+        let batches: [(Option<Duration>, Batch); 8] = [
             (Some(IDEMPOTENCY_TTL), (retention::idempotency_keys, retention::BATCH)),
             // Each row has its own expiry time.
             (Some(Duration::ZERO), (unread_answers::delete_expired, retention::BATCH)),
             (keep.ended_links, (retention::links, retention::BATCH)),
+            (keep.tool_calls, (approvals::delete_old, retention::BATCH)),
             (keep.revocation_receipts, (retention::revocations, retention::BATCH)),
             (keep.deleted_rows, (retention::accounts, retention::BATCH)),
             (keep.deleted_rows, (retention::auth_configs, retention::BATCH)),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::MetaTools;
 use crate::app::Actor;
+use crate::app::approval::Question;
 use crate::app::base::idempotency::{IdempotencyKey, StoredResponse};
 use crate::app::call_log::{Earlier, LoggedCall};
 use crate::app::execute::context::CallContext;
@@ -35,6 +36,8 @@ pub struct CallResult {
     pub error: Option<String>,
     /// The link that the user has to open first.
     pub needed: Option<LinkOffer>,
+    /// What a person has to be asked first.
+    pub questions: Vec<Question>,
 }
 
 /// A link for the user.
@@ -99,6 +102,10 @@ impl CallResult {
             }
             _ => None,
         };
+        let questions = match &outcome {
+            Outcome::NeedsApproval(questions) => questions.clone(),
+            _ => Vec::new(),
+        };
         let (data, error) = outcome.into_answer();
         let mut response = Map::new();
         response.insert("data".to_owned(), data.into());
@@ -108,7 +115,7 @@ impl CallResult {
             response.insert("page".to_owned(), page);
         }
         response.insert("successful".to_owned(), error.is_none().into());
-        Self { response, error, needed }
+        Self { response, error, needed, questions }
     }
 
     /// Stores what a call with a key led to.
@@ -124,6 +131,6 @@ impl CallResult {
     fn replayed(stored: &StoredResponse) -> Result<Self> {
         let response: Map<String, Value> = serde_json::from_slice(&stored.body).map_err(Error::internal)?;
         let error = response.get("error").and_then(Value::as_str).map(str::to_owned);
-        Ok(Self { response, error, needed: None })
+        Ok(Self { response, error, needed: None, questions: Vec::new() })
     }
 }

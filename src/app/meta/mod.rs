@@ -42,6 +42,15 @@ pub struct MetaTools {
 
 crate::redacted_debug!(MetaTools);
 
+/// How a meta tool is called.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MetaOptions<'a> {
+    /// The key of which each call that it makes has one.
+    pub key: Option<&'a IdempotencyKey>,
+    /// Nobody is asked for an approval, because the session lets clients that cannot ask make calls without.
+    pub is_unasked: bool,
+}
+
 /// What a meta tool did: what it returns, and for several calls the first page of nothing else.
 type Data = Map<String, Value>;
 
@@ -84,7 +93,7 @@ impl MetaTools {
         slug: &str,
         arguments: Map<String, Value>,
         context: &CallContext,
-        key: Option<&IdempotencyKey>,
+        options: MetaOptions<'_>,
     ) -> Result<Outcome> {
         let tool = MetaTool::find(slug).ok_or_else(|| unknown(slug))?;
         if !tool.is_offered(&session.config) {
@@ -97,7 +106,10 @@ impl MetaTools {
             MetaKind::GetToolSchemas => self.schemas(session, &read(arguments)?),
             MetaKind::ManageConnections => self.manage_connections(session, &read(arguments)?, context).await?,
             MetaKind::WaitForConnections => self.wait_for_connections(session, &read(arguments)?).await?,
-            MetaKind::MultiExecute => self.multi_execute(session, read(arguments)?, context.actor(), key).await?,
+            MetaKind::MultiExecute => {
+                let options = (options.key, options.is_unasked);
+                return self.multi_execute(session, read(arguments)?, context.actor(), options).await;
+            }
             MetaKind::ProxyExecute => return self.raw_call(session, read(arguments)?, context).await,
         };
         Ok(Outcome::Completed { data: done, page: None })

@@ -9,10 +9,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::call::AgentCall;
-use super::{Data, MetaTools, members};
+use super::{MetaTools, members};
 use crate::app::Actor;
+use crate::app::approval::Question;
 use crate::app::base::idempotency::IdempotencyKey;
 use crate::app::session::Session;
+use crate::app::tool::outcome::Outcome;
 use crate::app::tool::{CallOptions, ToolCall};
 use crate::error::{Code, Error, Result};
 
@@ -36,17 +38,22 @@ struct Entry {
 }
 
 impl Entry {
-    fn to_call(&self) -> ToolCall {
+    fn to_call(&self, is_unasked: bool) -> ToolCall {
         ToolCall {
             arguments: self.arguments.clone(),
             account: self.account.clone(),
-            options: CallOptions { page: self.page.clone(), dry_run: self.dry_run, ..CallOptions::default() },
+            options: CallOptions {
+                page: self.page.clone(),
+                dry_run: self.dry_run,
+                is_unasked,
+                ..CallOptions::default()
+            },
         }
     }
 }
 
 impl MetaTools {
-    /// The results of all calls, in their order.
+    /// The results of all calls, in their order. If a person has to be asked before one of them, none is made.
     ///
     /// # Errors
     /// One of them is a meta tool. Nothing was made then.
@@ -55,19 +62,25 @@ impl MetaTools {
         session: &Session,
         wanted: MultiExecute,
         actor: &Actor,
-        key: Option<&IdempotencyKey>,
-    ) -> Result<Data> {
+        (key, is_unasked): (Option<&IdempotencyKey>, bool),
+    ) -> Result<Outcome> {
         if let Some(index) = wanted.tools.iter().position(|entry| Self::is_meta(&entry.tool_slug)) {
             return Err(Error::field(&format!("arguments.tools[{index}].tool_slug"), "must be a tool of an app")
                 .fix("Call meta tools on their own."));
         }
-        let decided = join_all(wanted.tools.iter().map(|entry| self.decided(session, entry))).await;
+        let decided = wanted.tools.iter().map(|entry| self.decided(session, entry, actor, is_unasked));
+        let decided = join_all(decided).await;
+        let questions: Vec<Question> =
+            decided.iter().filter_map(|decided| decided.as_ref().ok().cloned().flatten()).collect();
+        if !questions.is_empty() {
+            return Ok(Outcome::NeedsApproval(distinct(questions)));
+        }
         let off_loads = wanted.sync_response_to_workbench;
         let calls = wanted.tools.iter().zip(decided).enumerate().map(|(index, (entry, decided))| async move {
             let key = key.map(|key| key.of_part(index));
-            let call = AgentCall { slug: &entry.tool_slug, call: entry.to_call(), key, off_loads };
+            let call = AgentCall { slug: &entry.tool_slug, call: entry.to_call(is_unasked), key, off_loads };
             let result = match decided {
-                Ok(()) => self.call(session, actor, call).await,
+                Ok(_) => self.call(session, actor, call).await,
                 Err(error) => Err(error),
             };
             let (response, error) = match result {
@@ -78,28 +91,46 @@ impl MetaTools {
         });
         let results = join_all(calls).await;
         let errors = results.iter().filter(|result| !result["error"].is_null()).count();
-        Ok(members(json!({
+        let data = members(json!({
             "total_count": results.len(),
             "success_count": results.len() - errors,
             "error_count": errors,
             "results": results,
-        })))
+        }));
+        Ok(Outcome::Completed { data, page: None })
     }
 
-    /// Whether a call would be made. One that needs a link is left to the call, which makes the link.
-    async fn decided(&self, session: &Session, entry: &Entry) -> Result<()> {
-        match self.tools.decide(session, &entry.tool_slug, entry.to_call()).await {
+    /// What a person has to be asked before a call. One that needs a link is left to the call, which makes the link.
+    async fn decided(
+        &self,
+        session: &Session,
+        entry: &Entry,
+        actor: &Actor,
+        is_unasked: bool,
+    ) -> Result<Option<Question>> {
+        match self.tools.decide(session, &entry.tool_slug, entry.to_call(is_unasked), actor).await {
             Err(error)
                 if matches!(
                     error.code(),
                     Code::NoActiveConnection | Code::ReauthRequired | Code::MissingScope | Code::NotImplemented
                 ) =>
             {
-                Ok(())
+                Ok(None)
             }
             decided => decided,
         }
     }
+}
+
+/// Each question once: two equal calls have one.
+fn distinct(questions: Vec<Question>) -> Vec<Question> {
+    let mut distinct: Vec<Question> = Vec::with_capacity(questions.len());
+    for question in questions {
+        if !distinct.iter().any(|known| known.id == question.id) {
+            distinct.push(question);
+        }
+    }
+    distinct
 }
 
 /// Why a call was not made.

@@ -4,6 +4,7 @@
 //! scopes, the request, the provider's answer, the result. Everything up to the request is checked before anything is
 //! sent, and before a file that an argument names is fetched (`file_arguments.rs`). Surfaces differ only in how they print an [`Outcome`].
 
+mod approve;
 mod checks;
 mod decide;
 pub mod direct;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use switchboard_vault::KeyRing;
 
+use crate::app::approval::Approvals;
 use crate::app::base::core::Core;
 use crate::app::execute::Executor;
 use crate::app::file::Files;
@@ -47,6 +49,7 @@ pub struct Tools {
     links: Arc<Links>,
     files: Arc<Files>,
     sessions: Arc<Sessions>,
+    approvals: Arc<Approvals>,
     ring: KeyRing,
     checks: Checks,
     offers: Offers,
@@ -62,9 +65,20 @@ impl Tools {
         links: Arc<Links>,
         files: Arc<Files>,
         sessions: Arc<Sessions>,
+        approvals: Arc<Approvals>,
         ring: KeyRing,
     ) -> Self {
-        Self { core, executor, links, files, sessions, ring, checks: Checks::default(), offers: Offers::default() }
+        Self {
+            core,
+            executor,
+            links,
+            files,
+            sessions,
+            approvals,
+            ring,
+            checks: Checks::default(),
+            offers: Offers::default(),
+        }
     }
 }
 
@@ -87,4 +101,6 @@ pub struct CallOptions {
     pub all_pages: Option<AllPages>,
     /// Everything up to the request, which is the result. Nothing is sent.
     pub dry_run: bool,
+    /// Nobody is asked for an approval, because the session lets clients that cannot ask make calls without.
+    pub is_unasked: bool,
 }

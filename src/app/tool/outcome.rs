@@ -6,6 +6,7 @@ use switchboard_catalog::Effect;
 use switchboard_types::{AccountId, CallState};
 
 use super::pages::ResultPage;
+use crate::app::approval::Question;
 use crate::app::call_log::{Content, Ending};
 use crate::error::Error;
 
@@ -22,6 +23,8 @@ pub enum Outcome {
     Failed(ToolFailure),
     /// The user has to connect an account first.
     NeedsLink(NeededLink),
+    /// A person has to allow the call first, or several that are made at once.
+    NeedsApproval(Vec<Question>),
 }
 
 impl Outcome {
@@ -41,7 +44,16 @@ impl Outcome {
                 state: if may_have_happened(failure) { CallState::Unknown } else { CallState::Failed },
                 http_status,
                 error_code: Some(failure.kind.code()),
-                had_no_effect: matches!(failure.kind, FailureKind::RateLimited | FailureKind::Unauthorized),
+                had_no_effect: matches!(
+                    failure.kind,
+                    FailureKind::RateLimited | FailureKind::Unauthorized | FailureKind::NotApproved
+                ),
+            },
+            Self::NeedsApproval(_) => Ending {
+                http_status,
+                error_code: Some(APPROVAL_REQUIRED),
+                had_no_effect: true,
+                ..Ending::of(CallState::Failed)
             },
             Self::NeedsLink(needed) => Ending {
                 state: CallState::Failed,
@@ -58,6 +70,7 @@ impl Outcome {
             Self::Completed { data, .. } => (data, None),
             Self::Failed(failure) => failure.into_answer(),
             Self::NeedsLink(needed) => needed.into_answer(),
+            Self::NeedsApproval(questions) => unapproved(&questions),
         }
     }
 
@@ -67,9 +80,31 @@ impl Outcome {
             Self::Completed { data, .. } => (data.clone().into(), None),
             Self::Failed(failure) => (failure.answer.clone().into(), Some(failure.message.clone())),
             Self::NeedsLink(needed) => (Value::Null, Some(needed.error.message().to_owned())),
+            Self::NeedsApproval(questions) => (Value::Null, unapproved(questions).1),
         };
         Content { arguments: arguments.clone(), answer, error }
     }
+}
+
+/// Machine-readable name of calls that a person has to allow.
+const APPROVAL_REQUIRED: &str = "approval_required";
+
+/// What callers get that cannot ask.
+fn unapproved(questions: &[Question]) -> (Map<String, Value>, Option<String>) {
+    let approvals: Vec<Value> = questions
+        .iter()
+        .map(|question| json!({ "id": question.id, "tool_slug": question.tool, "message": question.message }))
+        .collect();
+    let ids: Vec<&str> = questions.iter().map(|question| question.id.as_str()).collect();
+    let mut data = Map::new();
+    data.insert("error_code".to_owned(), APPROVAL_REQUIRED.into());
+    data.insert("approvals".to_owned(), approvals.into());
+    let message = format!(
+        "A person has to approve this first ({}). Nothing was done. Tell the user, and call again with the same arguments when \
+         it is approved.",
+        ids.join(", ")
+    );
+    (data, Some(message))
 }
 
 /// Why a tool failed.
@@ -122,6 +157,8 @@ pub enum FailureKind {
     OutcomeUnknown,
     /// The answer cannot be used: too large, not readable, a page for people.
     UnusableAnswer,
+    /// A person was asked and did not allow the call.
+    NotApproved,
 }
 
 impl FailureKind {
@@ -135,6 +172,7 @@ impl FailureKind {
             Self::Timeout => "provider_timeout",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::UnusableAnswer => "unusable_answer",
+            Self::NotApproved => "approval_denied",
         }
     }
 }

@@ -68,6 +68,12 @@ impl Tools {
         let description = ToolDescription { slug: &found.row.slug, toolkit: &found.toolkit.slug, tags: &tags };
         let planned = self.plan(found, session, &mut call, &description, context.call.id())?;
         let Planned { arguments, wanted, request } = planned;
+        if session.config.may_ask() && !call.options.dry_run && !call.options.is_unasked {
+            let asked = self.approved((session, found, &description), &arguments, call.account.as_deref(), context);
+            if let Some(outcome) = asked.await? {
+                return Ok(outcome);
+            }
+        }
         let mut front_end =
             ToolFrontEnd { found, call_id: context.call.id(), request, account: OnceLock::new(), description };
         let account = call.account.as_deref();

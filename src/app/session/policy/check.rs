@@ -57,6 +57,8 @@ pub enum Denial {
     ToolOfAccount,
     /// A raw API call could do what the auth config of the account excludes.
     RawCallOfAccount,
+    /// A raw API call could do what a person has to be asked for.
+    RawCallUnasked,
 }
 
 impl<'a> CallKind<'a> {
@@ -80,6 +82,11 @@ impl Denial {
                 "The session's rules on tools exclude this call: it could do what an excluded tool does",
             )
             .fix("Use a tool of the toolkit, or switch raw calls on with proxy_execute.enable true."),
+            Self::RawCallUnasked => Error::new(
+                Code::Forbidden,
+                "The session asks a person before calls to this toolkit, and a raw call cannot be asked for",
+            )
+            .fix("Use a tool of the toolkit, or a session without require_approval and permissions."),
             Self::Toolkit => toolkit_not_allowed(call.toolkit()),
             Self::Tool => Error::new(Code::Forbidden, "The session's policy excludes this tool")
                 .fix("Admit the tool in `tools` and its tags in `tags` of the session."),
@@ -110,6 +117,7 @@ impl SessionConfig {
         }
         match call {
             CallKind::Proxy { toolkit } if !self.admits_raw(toolkit) => Err(Denial::RawCall),
+            CallKind::Proxy { toolkit } if self.asks_for_toolkit(toolkit) => Err(Denial::RawCallUnasked),
             CallKind::ToolName { slug, toolkit } if !self.admits_name(slug, toolkit) => Err(Denial::Tool),
             CallKind::Tool(tool) if !self.admits_name(tool.slug, tool.toolkit) || !self.admits_tags(tool) => {
                 Err(Denial::Tool)
@@ -147,7 +155,7 @@ impl SessionConfig {
     }
 
     /// The rules on tags of a toolkit: its own replace those of the session.
-    fn tag_rules(&self, toolkit: &str) -> Option<&Tags> {
+    pub(super) fn tag_rules(&self, toolkit: &str) -> Option<&Tags> {
         let rule = self.tools.as_ref().and_then(|tools| tools.get(toolkit));
         rule.and_then(|rule| rule.tags.as_ref()).or(self.tags.as_ref())
     }

@@ -4,6 +4,7 @@
 //! would not be enforced. `check.rs` decides what a policy allows. Rules that need the database are in `session/mod.rs`, and the response format is in
 //! `api/session/view.rs`.
 
+mod approval;
 mod blocks;
 mod check;
 mod experimental;
@@ -18,11 +19,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_types::{AccountId, AuthConfigId};
 
+pub use approval::ApprovalRule;
 pub use blocks::{
     Enable, Execute, ManageConnections, MultiAccount, Preload, PreloadTools, ProxyExecute, SandboxSize, Workbench,
 };
 pub use check::{CallKind, Denial, ToolDescription};
-pub use experimental::{Experimental, Instant, InstantRules};
+pub use experimental::{Experimental, Fallback, Instant, InstantRules, PermissionDefault, PermissionRule, Permissions};
 pub use tags::tags;
 
 /// A user and a policy. Whatever is left out is not restricted, or has the default named.
