@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use switchboard_store::api_keys::ApiKeyRow;
 use switchboard_store::organization_keys::OrganizationKeyRow;
-use switchboard_types::{ProjectId, Timestamp};
+use switchboard_types::{ProjectId, SessionId, Timestamp};
 
 use super::data::DataArgs;
 use super::explain::explain;
@@ -115,7 +115,7 @@ fn scope(grants: &[PermissionArg], networks: Vec<Network>) -> Result<KeyScope> {
         .then(|| permissions_from("permission", &pairs))
         .transpose()
         .map_err(|error| explain(&error))?;
-    Ok(KeyScope { permissions, allowed_ips: (!networks.is_empty()).then_some(networks) })
+    Ok(KeyScope { permissions, allowed_ips: (!networks.is_empty()).then_some(networks), session: None })
 }
 
 async fn create(name: &str, scope: KeyScope, common: CommonArgs) -> Result<()> {
@@ -194,6 +194,8 @@ struct KeySummary {
     permissions: Option<String>,
     /// JSON, as stored.
     allowed_ips: Option<String>,
+    /// The session whose MCP endpoint it is for.
+    session_id: Option<SessionId>,
 }
 
 impl KeySummary {
@@ -209,6 +211,7 @@ impl KeySummary {
             "revoked_at": self.revoked_at.map(iso),
             "permissions": parsed(&self.permissions),
             "allowed_ips": parsed(&self.allowed_ips),
+            "session_id": self.session_id,
         })
     }
 }
@@ -225,6 +228,7 @@ impl From<ApiKeyRow> for KeySummary {
             revoked_at: row.revoked_at,
             permissions: row.permissions,
             allowed_ips: row.allowed_ips,
+            session_id: row.session_id,
         }
     }
 }
@@ -241,6 +245,7 @@ impl From<OrganizationKeyRow> for KeySummary {
             revoked_at: row.revoked_at,
             permissions: None,
             allowed_ips: None,
+            session_id: None,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The command line: `dev`, `serve`, `project`, `key`, `revoke`, `answer`, `audit`, `jobs`, `toolkit`, `tool`,
-//! `config`.
+//! The command line: `dev`, `serve`, `project`, `key`, `session`, `revoke`, `answer`, `audit`, `jobs`,
+//! `toolkit`, `tool`, `config`.
 //!
 //! Every flag is also an environment variable `SWITCHBOARD_<FLAG>` and a key of `switchboard.toml`.
 
@@ -15,6 +15,7 @@ mod output;
 mod project;
 mod revoke;
 mod serve;
+mod session;
 mod tool;
 mod tool_arguments;
 mod toolkit;
@@ -52,6 +53,8 @@ enum Command {
     Project(project::ProjectArgs),
     /// Manage API keys (also while the server runs).
     Key(key::KeyArgs),
+    /// Connect agents to a session (also while the server runs).
+    Session(session::SessionArgs),
     /// Revoke a project's connected accounts, all or some, here and at their providers.
     Revoke(revoke::RevokeArgs),
     /// Save answers of token endpoints that could not be read.
@@ -113,6 +116,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Serve(args) => serve::run(args).await,
         Command::Project(args) => project::run(args).await,
         Command::Key(args) => key::run(args).await,
+        Command::Session(args) => session::run(args).await,
         Command::Revoke(args) => revoke::run(args).await,
         Command::Answer(args) => answer::run(args).await,
         Command::Audit(args) => audit::run(args).await,

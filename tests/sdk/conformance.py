@@ -463,7 +463,8 @@ def _():
 
 @case("session.execute_meta")
 def _():
-    return not_built(new_session().execute_meta, "COMPOSIO_MANAGE_CONNECTIONS", arguments={"toolkits": ["sandbox"]})
+    linked = new_session().execute_meta("COMPOSIO_MANAGE_CONNECTIONS", arguments={"toolkits": ["sandbox"]})
+    assert "/link/lt_" in field(linked, "data")["results"]["sandbox"]["redirect_url"], linked
 
 
 # ── Files ───────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,6 @@
 //! API keys. Only hashes are stored: found by hash, displayed by prefix.
 
-use switchboard_types::{ProjectId, Timestamp};
+use switchboard_types::{ProjectId, SessionId, Timestamp};
 
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit, projects};
 
@@ -27,13 +27,15 @@ pub struct ApiKeyRow {
     pub permissions: Option<String>,
     /// JSON list of addresses and CIDR ranges; `None`: any address.
     pub allowed_ips: Option<String>,
+    /// The session whose MCP endpoint it is for, and for nothing else; `None`: the project.
+    pub session_id: Option<SessionId>,
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, project_id, name, prefix, created_at, expires_at, last_used_at, revoked_at, ",
-            "permissions, allowed_ips FROM api_keys ",
+            "permissions, allowed_ips, session_id FROM api_keys ",
             $rest
         )
     };
@@ -51,6 +53,7 @@ fn read(row: &Row<'_>) -> Result<ApiKeyRow, ReadError> {
         revoked_at: row.opt_timestamp(7)?,
         permissions: row.opt_text(8)?,
         allowed_ips: row.opt_text(9)?,
+        session_id: row.opt_id(10)?,
     })
 }
 
@@ -58,8 +61,9 @@ fn read(row: &Row<'_>) -> Result<ApiKeyRow, ReadError> {
 pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Unit {
     let insert = Statement::one(
         Refusal::ApiKeyExists,
-        "INSERT INTO api_keys (id, project_id, name, prefix, key_hash, created_at, expires_at, permissions, allowed_ips)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO api_keys (id, project_id, name, prefix, key_hash, created_at, expires_at, permissions, allowed_ips,
+           session_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         vec![
             (&key.id).into(),
             (&key.project_id).into(),
@@ -70,6 +74,7 @@ pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Unit {
             key.expires_at.into(),
             key.permissions.clone().into(),
             key.allowed_ips.clone().into(),
+            key.session_id.clone().into(),
         ],
     );
     Unit::new().with(projects::require_live(&key.project_id)).with(insert)

@@ -79,6 +79,11 @@ const SQLITE: &[Migration] = &[
     Migration { number: 17, name: "tool_calls", sql: include_str!("../../../migrations/sqlite/0017_tool_calls.sql") },
     Migration { number: 18, name: "files", sql: include_str!("../../../migrations/sqlite/0018_files.sql") },
     Migration { number: 19, name: "approvals", sql: include_str!("../../../migrations/sqlite/0019_approvals.sql") },
+    Migration {
+        number: 20,
+        name: "session_keys",
+        sql: include_str!("../../../migrations/sqlite/0020_session_keys.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.

@@ -313,6 +313,7 @@ fn api_key(id: &str) -> ApiKeyRow {
         revoked_at: None,
         permissions: None,
         allowed_ips: None,
+        session_id: None,
     }
 }
 

@@ -69,6 +69,7 @@ async fn database() -> (tempfile::TempDir, PathBuf, Store) {
         revoked_at: None,
         permissions: None,
         allowed_ips: None,
+        session_id: None,
     };
     store.apply(api_keys::insert(&key, HASH)).await.unwrap();
     (folder, path, store)

@@ -22,7 +22,7 @@ use super::edge::{Handled, RequestId, RequestInfo};
 use super::error::ApiError;
 use super::parameters::{self, Routed};
 use super::{admission, limits};
-use crate::api::operations::{EARLIER_PREFIX, Keys, Operation, PREFIX};
+use crate::api::operations::{EARLIER_PREFIX, Keys, MCP_PATH, Operation, PREFIX};
 use crate::app::project::keys::{self, KeyScope};
 use crate::app::project::permissions::{Access, Preset};
 use crate::app::{Actor, App};
@@ -164,6 +164,7 @@ fn is_for_api(request: &Request) -> bool {
 /// handler.
 async fn admit(app: &App, operation: Option<&Operation>, request: &mut Request, key: AuthenticatedKey) -> Result<()> {
     key.check_address(RequestInfo::of(request).and_then(|info| info.client))?;
+    key.check_session(operation, request)?;
     let caller = match operation {
         Some(operation) => admission::admit(app, operation, request.headers(), &key).await?,
         // The table has no permission for this path, so a scoped key gets no project here.
@@ -191,6 +192,19 @@ impl AuthenticatedKey {
         }
         Err(Error::of(Code::Forbidden, &[("reason", &"This API key may not be used from this address")])
             .fix("Use the key from one of its allowed addresses, or make another with `switchboard key create`."))
+    }
+
+    /// Rejects a key of one session anywhere but at the session's MCP endpoint.
+    fn check_session(&self, operation: Option<&Operation>, request: &Request) -> Result<()> {
+        let Some(session) = &self.scope.session else { return Ok(()) };
+        let requested = RequestInfo::of(request).and_then(|info| info.target.parameters.first());
+        let is_own = operation.is_some_and(|operation| operation.path == MCP_PATH)
+            && requested.is_some_and(|requested| requested.as_str() == session.as_str());
+        if is_own {
+            return Ok(());
+        }
+        Err(Error::of(Code::Forbidden, &[("reason", &"This API key is for the MCP endpoint of one session only")])
+            .fix(format!("Use it at /tool_router/{session}/mcp; for anything else, use a key of the project.")))
     }
 
     fn unscoped_caller(&self) -> Option<Caller> {

@@ -2,7 +2,7 @@
 //! `OpenAPI` document.
 
 use super::post;
-use crate::api::operations::{Docs, Keys, Operation, Permission, handler};
+use crate::api::operations::{Docs, Keys, MCP_PATH, Operation, Permission, handler};
 use crate::app::project::permissions::{Access, Preset};
 
 /// As for running tools in a session.
@@ -14,6 +14,6 @@ const EXECUTE: Permission = Permission::AnyOf(&[
 
 /// `POST` only: the protocol's newest revision has neither streams that a client opens nor sessions that it closes.
 pub(in crate::api) const ENDPOINT: Operation =
-    Operation::works("POST", "/tool_router/{session_id}/mcp", Keys::ProjectOrUser, EXECUTE, handler!(post), || {
+    Operation::works("POST", MCP_PATH, Keys::ProjectOrUser, EXECUTE, handler!(post), || {
         Docs::ok("Send a message of the Model Context Protocol")
     });

@@ -22,6 +22,9 @@ pub const PREFIX: &str = "/api/v3.1";
 /// What earlier clients use.
 pub const EARLIER_PREFIX: &str = "/api/v3";
 
+/// The session's MCP endpoint, which is outside of the prefix.
+pub const MCP_PATH: &str = "/tool_router/{session_id}/mcp";
+
 /// One operation of the published API, or of our extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {

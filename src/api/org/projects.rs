@@ -206,6 +206,7 @@ impl NewProjectBody {
         Ok(Some(KeyScope {
             permissions: pairs.map(|pairs| permissions_from("api_key_permissions", &pairs)).transpose()?,
             allowed_ips: ips.map(|ips| networks::parse_list("api_key_allowed_ips", ips)).transpose()?,
+            session: None,
         }))
     }
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 use switchboard_store::api_keys::{self, ApiKeyRow};
 use switchboard_store::organization_keys::{self, OrganizationKeyKind, OrganizationKeyRow};
 use switchboard_store::{Refusal, Statement, Topic, Unit, Versioned, WriteError, meta};
-use switchboard_types::{AuditAction, AuditOutcome, CompactString, ProjectId, Timestamp};
+use switchboard_types::{AuditAction, AuditOutcome, CompactString, ProjectId, SessionId, Timestamp};
 use switchboard_vault::{ApiKey, KeyKind};
 
 use super::key_uses;
@@ -38,6 +38,8 @@ pub struct KeyScope {
     pub permissions: Option<Permissions>,
     /// None means from any address.
     pub allowed_ips: Option<Vec<Network>>,
+    /// The session whose MCP endpoint it is for, and for nothing else.
+    pub session: Option<SessionId>,
 }
 
 impl KeyScope {
@@ -126,10 +128,35 @@ impl Keys {
         }
     }
 
+    /// Creates a key for the MCP endpoint of one session, which ends after a time.
+    ///
+    /// # Errors
+    /// There is no such project, or the name is not one.
+    pub async fn create_session_key(
+        &self,
+        actor: &Actor,
+        name: &str,
+        session: &SessionId,
+        lifetime: Duration,
+    ) -> Result<(ApiKey, ApiKeyRow)> {
+        check_key_name(name)?;
+        let scope = KeyScope { session: Some(session.clone()), ..KeyScope::default() };
+        let (key, row) = self.new_key(&actor.project_id, name, &scope)?;
+        let row = ApiKeyRow { expires_at: Some(row.created_at + lifetime), ..row };
+        match self.core.store.apply(self.insert(actor, &key, &row)).await {
+            Ok(_) => Ok((key, row)),
+            Err(WriteError::Refused(Refusal::ProjectGone)) => Err(super::not_found(&actor.project_id)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The statements that insert a key.
     pub(in crate::app) fn insert(&self, actor: &Actor, key: &ApiKey, row: &ApiKeyRow) -> Unit {
-        let scoped = (row.permissions.is_some() || row.allowed_ips.is_some())
-            .then(|| json!({ "permissions": row.permissions, "allowed_ips": row.allowed_ips }));
+        let scoped = match &row.session_id {
+            Some(session) => Some(json!({ "session_id": session })),
+            None => (row.permissions.is_some() || row.allowed_ips.is_some())
+                .then(|| json!({ "permissions": row.permissions, "allowed_ips": row.allowed_ips })),
+        };
         api_keys::insert(row, key.digest()).with(self.core.audit(
             actor,
             AuditAction::ApiKeyCreate,
@@ -158,6 +185,7 @@ impl Keys {
             revoked_at: None,
             permissions: scope.permissions.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)?,
             allowed_ips: scope.allowed_ips.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)?,
+            session_id: scope.session.clone(),
         };
         Ok((key, row))
     }
@@ -360,7 +388,7 @@ impl ProjectKey {
         Ok(Self {
             id: row.id.into(),
             project_id: row.project_id,
-            scope: KeyScope { permissions, allowed_ips },
+            scope: KeyScope { permissions, allowed_ips, session: row.session_id },
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
             last_used_at: row.last_used_at,

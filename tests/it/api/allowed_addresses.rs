@@ -20,7 +20,7 @@ async fn a_key_is_used_from_its_own_addresses_only() {
         (&["::1"], false),
     ] {
         let networks = networks.iter().map(|text| text.parse().unwrap()).collect();
-        let key = server.scoped_key(&KeyScope { permissions: None, allowed_ips: Some(networks) }).await;
+        let key = server.scoped_key(&KeyScope { allowed_ips: Some(networks), ..KeyScope::default() }).await;
         let reply = toolkits(&server, &key).await;
         if admitted {
             reply.expect(200);

@@ -28,7 +28,7 @@ use crate::support::tools::root;
 const WITHOUT_EXAMPLE: &[(&str, &str)] = &[("get_tools_enum", "hundreds of slugs, which change with every tool")];
 
 /// Operations that are not a GET and write no audit event: they read, use an account, or change nothing here.
-const UNNOTED: [&str; 17] = [
+const UNNOTED: [&str; 18] = [
     "post_logs_tool_execution",
     "post_internal_action_execution_logs",
     "post_project_usage_summary",
@@ -42,6 +42,7 @@ const UNNOTED: [&str; 17] = [
     "post_tool_router_session_session_id_attach",
     "post_tool_router_session_session_id_proxy_execute",
     "post_tool_router_session_session_id_execute",
+    "post_tool_router_session_session_id_execute_meta",
     "post_tools_execute_tool_slug",
     "post_tools_scopes_required",
     "post_api_key_revocation",
@@ -153,12 +154,36 @@ async fn first_afternoon(world: &mut World) -> (String, String) {
     (session, account)
 }
 
+/// A call that a person has to allow, and the answer.
+async fn approvals(world: &mut World, session: &str) {
+    let user =
+        text(&world.server.api.get(&format!("/tool_router/session/{session}")).await.expect(200)["config"]["user_id"]);
+    let body = json!({ "user_id": user, "toolkits": { "require_approval": ["sandbox"] } });
+    let asking = world.server.api.post("/tool_router/session", &body).await.expect(201);
+    let asking = text(&asking["session_id"]);
+    let call = json!({ "tool_slug": "SANDBOX_CREATE_NOTE", "arguments": { "text": "The meeting is on Friday." } });
+    let path = format!("/tool_router/session/{asking}/execute");
+    world.server.api.post(&path, &call).await.expect(200);
+    let in_session = [("session_id", asking.as_str())];
+    let listed = world.call("get_tool_router_session_session_id_approvals", at(&in_session)).await;
+    let id = text(&listed["items"][0]["id"]);
+    let at_id = [("session_id", asking.as_str()), ("approval_id", id.as_str())];
+    world.call("get_tool_router_session_session_id_approvals_approval_id", at(&at_id)).await;
+    let body = json!({ "decision": "approve" });
+    let step = Step { body: Some(body), ..at(&at_id) };
+    world.call("post_tool_router_session_session_id_approvals_approval_id", step).await;
+}
+
 /// Tools: lists and calls.
 async fn tools(world: &mut World, session: &str) {
     let call = json!({ "tool_slug": "SANDBOX_CREATE_NOTE", "arguments": { "text": "The meeting is on Friday." } });
     let in_session = [("session_id", session)];
     let step = Step { body: Some(call), ..at(&in_session) };
     world.call("post_tool_router_session_session_id_execute", step).await;
+    let meta = json!({ "slug": "COMPOSIO_GET_TOOL_SCHEMAS", "arguments": { "tool_slugs": ["SANDBOX_LIST_NOTES"] } });
+    let step = Step { body: Some(meta), ..at(&in_session) };
+    world.call("post_tool_router_session_session_id_execute_meta", step).await;
+    approvals(world, session).await;
     let listed = [("tool_slugs", "SANDBOX_LIST_NOTES")];
     world.call("get_tools", Step { query: &listed, ..Step::default() }).await;
     let slug = [("tool_slug", "SANDBOX_CREATE_NOTE")];

@@ -12,7 +12,7 @@ use crate::support::http::{Http, Reply};
 use crate::support::server::TestServer;
 
 fn only(preset: Preset, access: Access) -> KeyScope {
-    KeyScope { permissions: Some(Permissions([(preset, access)].into())), allowed_ips: None }
+    KeyScope { permissions: Some(Permissions([(preset, access)].into())), ..KeyScope::default() }
 }
 
 /// The refusal for want of a right; an operation may have other reasons to answer 403.

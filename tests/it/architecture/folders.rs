@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Source, has_path, sources};
 
 /// Folders of `src/app`: each may use those before it.
-const APP: [&str; 25] = [
+const APP: [&str; 27] = [
     "model",
     "base",
     "object_store",
@@ -28,15 +28,30 @@ const APP: [&str; 25] = [
     "connect",
     "call_log",
     "execute",
+    "approval",
     "tool",
+    "meta",
     "explain",
     "project_deletion",
     "jobs",
 ];
 
 /// Folders of `src/api`: each may use those before it.
-const API: [&str; 11] =
-    ["operations", "http", "toolkit", "logs", "tool", "session", "file", "account", "auth_config", "openapi", "org"];
+const API: [&str; 13] = [
+    "operations",
+    "http",
+    "toolkit",
+    "logs",
+    "approval",
+    "tool",
+    "session",
+    "mcp",
+    "file",
+    "account",
+    "auth_config",
+    "openapi",
+    "org",
+];
 
 #[test]
 fn folders_of_the_application_use_those_before_them() {

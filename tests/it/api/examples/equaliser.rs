@@ -13,9 +13,9 @@ pub struct Equaliser {
 }
 
 /// What ids and keys start with.
-const PREFIXES: [&str; 19] = [
-    "file_", "log_", "session_", "trs_", "ca_", "ac_", "lt_", "req_", "pr_", "key_", "st_", "evt_", "ok_", "org_",
-    "rvj_", "rvk_", "ak_", "oak_", "uak_",
+const PREFIXES: [&str; 20] = [
+    "file_", "log_", "apr_", "session_", "trs_", "ca_", "ac_", "lt_", "req_", "pr_", "key_", "st_", "evt_", "ok_",
+    "org_", "rvj_", "rvk_", "ak_", "oak_", "uak_",
 ];
 
 impl Equaliser {
