@@ -135,7 +135,7 @@ fn initialize<S: Server>(server: &S, id: &Value, params: &Map<String, Value>) ->
     let client = Client::new(revision, params.get("capabilities").unwrap_or(&Value::Null));
     let mut result = json!({
         "protocolVersion": revision.as_str(),
-        "capabilities": server.capabilities(),
+        "capabilities": server.capabilities(revision),
         "serverInfo": server.implementation().to_json(),
     });
     if let Some(instructions) = server.instructions() {
@@ -196,7 +196,8 @@ fn local<S: Server>(server: &S, client: &Client, method: &str) -> Option<Result<
     match method {
         "server/discover" if is_stateless => {
             let supported: Vec<_> = Revision::ALL.iter().map(|revision| revision.as_str()).collect();
-            let mut result = json!({ "supportedVersions": supported, "capabilities": server.capabilities() });
+            let mut result =
+                json!({ "supportedVersions": supported, "capabilities": server.capabilities(client.revision) });
             if let Some(instructions) = server.instructions() {
                 result["instructions"] = instructions.into();
             }

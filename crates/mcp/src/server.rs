@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::{Failure, Outcome, Peer, Pending};
+use crate::{Failure, Outcome, Peer, Pending, Revision};
 
 /// The name of a server.
 #[derive(Clone, Debug)]
@@ -102,8 +102,9 @@ pub struct Answers {
 pub trait Server: Send + Sync + 'static {
     /// Its name.
     fn implementation(&self) -> Implementation;
-    /// `capabilities` of `initialize` and `server/discover`.
-    fn capabilities(&self) -> Value;
+    /// `capabilities` of `initialize` and `server/discover`, for clients of a revision: revisions differ in the methods
+    /// that a capability stands for.
+    fn capabilities(&self, revision: Revision) -> Value;
     /// How a model uses it.
     fn instructions(&self) -> Option<String>;
     /// How long lists may be kept.

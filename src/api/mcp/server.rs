@@ -179,7 +179,7 @@ impl Server for SessionServer {
         Implementation { name: "switchboard", title: "Switchboard", version: env!("CARGO_PKG_VERSION") }
     }
 
-    fn capabilities(&self) -> Value {
+    fn capabilities(&self, _: Revision) -> Value {
         json!({ "tools": {}, "prompts": {}, "resources": {} })
     }
 
