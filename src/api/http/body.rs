@@ -104,7 +104,8 @@ async fn read_frames(mut body: Body, max: usize) -> Result<Bytes> {
         let Ok(data) = frame.into_data() else { continue };
         if first.len() + joined.len() + data.len() > max {
             discard(&mut body, max).await;
-            return Err(Error::of(Code::BodyTooLarge, &[("limit", &max)]));
+            let fix = format!("Send a body of at most {} MiB.", max >> 20);
+            return Err(Error::of(Code::BodyTooLarge, &[("limit", &max)]).fix(fix));
         }
         if first.is_empty() && joined.is_empty() {
             first = data;

@@ -46,9 +46,18 @@ pub(super) fn unknown_tool(error: &Error, similar: &[String]) -> Failure {
     Failure::invalid_params(text).with_data(json!({ "suggestions": similar }))
 }
 
-/// Message and what to do, for a model. The first detail of a validation error is in the message.
+/// What is wrong and what to do, for a model, which sees no list of errors beside it.
 fn message(error: &Error) -> String {
-    format!("{}. {}", error.message().trim_end_matches('.'), error.suggested_fix()).trim_end().to_owned()
+    let details = error.errors().iter().map(|detail| detail.strip_prefix("Error in payload.").unwrap_or(detail));
+    let mut sentences: Vec<&str> = details.collect();
+    // Details say what is to be corrected.
+    let fix = Some(error.suggested_fix()).filter(|fix| sentences.is_empty() || !fix.starts_with("Correct "));
+    if sentences.is_empty() {
+        sentences.push(error.message());
+    }
+    sentences.extend(fix.filter(|fix| !fix.is_empty()));
+    let ended = |text: &str| if text.ends_with(['.', '?', '!']) { text.to_owned() } else { format!("{text}.") };
+    sentences.into_iter().map(ended).collect::<Vec<_>>().join(" ")
 }
 
 /// `elicitation/create` of a call that a person has to allow.

@@ -38,6 +38,8 @@ mod masking;
 mod mass_assignment;
 pub mod meta_tools;
 mod mounts;
+mod mcp;
+pub mod mounts;
 mod multi_account;
 mod openapi;
 mod organization;
