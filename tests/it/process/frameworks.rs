@@ -34,6 +34,11 @@ impl Model {
         Self { child, origin: origin.trim_end().to_owned() }
     }
 
+    /// Where it listens.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// A base URL of its APIs under which it follows a script.
     pub(super) fn base_url(&self, script: &str, run: &str) -> String {
         format!("{}/{script}/{run}/v1", self.origin)

@@ -19,6 +19,7 @@ mod kill;
 mod log;
 mod many_accounts;
 mod master_key;
+mod mcp;
 mod memory;
 mod needles;
 mod pages;

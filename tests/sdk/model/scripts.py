@@ -1,6 +1,8 @@
 """What the scripted model says. A script gets the conversation so far, checks the results that it was sent, and
 returns text or calls as (tool, arguments)."""
 
+import json
+
 from rules import require
 from talk import data, failure
 
@@ -80,4 +82,42 @@ def wrong_argument(talk):
     return [("SANDBOX_CREATE_NOTE", {"text": TEXT})]
 
 
-SCRIPTS = {it.__name__: it for it in (definitions, notes, link, no_account, wrong_argument)}
+def chat(talk):
+    """Over MCP, nothing is connected: the model makes a link, waits until the user has opened it, and creates a note."""
+    step = len(talk.rounds)
+    if len(talk.user_texts) == 1:
+        if step == 0:
+            return [(named(talk, "COMPOSIO_MANAGE_CONNECTIONS"), {"toolkits": ["sandbox"]})]
+        made = of_mcp(talk)["results"]["sandbox"]
+        require(made["status"] == "initiated" and "/link/lt_" in made["redirect_url"], made)
+        return f"Please open {made['redirect_url']}"
+    if step == 0:
+        return [(named(talk, "COMPOSIO_WAIT_FOR_CONNECTIONS"), {"toolkits": ["sandbox"], "mode": "all"})]
+    if step == 1:
+        waited = of_mcp(talk)["results"]["sandbox"]
+        require(waited["status"] == "ACTIVE", waited)
+        return [(named(talk, "SANDBOX_CREATE_NOTE"), {"text": TEXT})]
+    made = of_mcp(talk)
+    require(made["text"] == TEXT and made["id"].startswith("note_"), made)
+    return f"created {made['id']}"
+
+
+def named(talk, name):
+    """The name under which a tool is offered: some clients of MCP put the name of the server before it."""
+    found = [tool["name"] for tool in talk.tools if tool["name"].endswith(name)]
+    require(len(found) == 1, f"{name} is offered as {found}")
+    return found[0]
+
+
+def of_mcp(talk):
+    """The data of the only call of the last round. Clients of MCP hand on the text of a result, its parts, or all of it."""
+    (text,) = talk.results().values()
+    value = json.loads(text)
+    if isinstance(value, list):
+        value = {"content": value}
+    if "content" in value:
+        text = value["content"][0]["text"]
+    return data(text)
+
+
+SCRIPTS = {it.__name__: it for it in (definitions, notes, link, no_account, wrong_argument, chat)}
