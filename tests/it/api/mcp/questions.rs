@@ -92,7 +92,7 @@ async fn a_client_with_a_handshake_is_asked_on_the_stream_of_its_request() {
     assert_eq!(question["method"], "elicitation/create", "{question}");
     assert_eq!(question["params"]["requestedSchema"]["required"], json!(["decision"]), "{question}");
     assert_eq!(upstream.take(), Vec::<String>::new(), "nothing is sent before the answer");
-    // Nobody else can answer: another session, another key of the same project.
+    // An answer counts only from the session and the key that were asked.
     let other = Endpoint::new(&server.api, &session(&server.api, json!({})).await);
     let of_other = other.begin(REVISION, json!({})).await;
     respond(&other, &of_other, &question["id"], accept("approve")).await;

@@ -30,7 +30,7 @@ async fn no_schema_of_any_tool_is_one_that_some_client_refuses() {
             &format!("x-api-key: {}", dev.key.as_deref().unwrap()),
         ])
         .args(["--method", "tools/list", "--strict", "--format", "json", "--stored-auth-only"])
-        // Where it would find settings of whoever runs the tests.
+        // It reads no settings of the machine.
         .env("HOME", folder.path())
         .stdin(Stdio::null());
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
