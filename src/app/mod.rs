@@ -274,6 +274,7 @@ impl App {
             Arc::clone(&credentials),
             Arc::clone(&redirect_uris),
             Arc::clone(&refresher),
+            Arc::clone(&call_log),
         ));
         let project_deletion = Arc::new(ProjectDeletion::new(
             Arc::clone(&core),

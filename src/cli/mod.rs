@@ -1,14 +1,16 @@
 //! The command line: `dev`, `serve`, `project`, `key`, `session`, `revoke`, `answer`, `audit`, `jobs`,
-//! `toolkit`, `tool`, `config`.
+//! `toolkit`, `tool`, `explain`, `config`.
 //!
 //! Every flag is also an environment variable `SWITCHBOARD_<FLAG>` and a key of `switchboard.toml`.
 
 mod answer;
 mod audit;
+mod client;
 mod data;
 mod dev;
 mod environment;
 mod explain;
+mod explanation;
 mod jobs;
 mod key;
 mod output;
@@ -67,6 +69,8 @@ enum Command {
     Toolkit(toolkit::ToolkitArgs),
     /// Run tools on a running server.
     Tool(tool::ToolArgs),
+    /// Explain what happened in a call, to an account or to a link.
+    Explain(explanation::ExplainArgs),
     /// Show the configuration manual.
     Config(ConfigArgs),
 }
@@ -123,6 +127,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Jobs(args) => jobs::run(args).await,
         Command::Toolkit(args) => toolkit::run(args).await,
         Command::Tool(args) => tool::run(args).await,
+        Command::Explain(args) => explanation::run(args).await,
         Command::Config(ConfigArgs { command: ConfigCommand::Print }) => output::print(DEFAULTS),
     }
 }

@@ -13,8 +13,9 @@ use crate::api::http::auth::Caller;
 use crate::api::http::body::json;
 use crate::api::http::error::ApiError;
 use crate::api::http::path::Id;
+use crate::api::logs::explain::ExplainedOutcome;
 use crate::app::App;
-use crate::app::explain::{Ended, Entry, Explanation, LinkStatus, Next};
+use crate::app::explain::{Entry, Explanation, LinkStatus, Next};
 use crate::time::iso;
 
 /// What happened to a connection.
@@ -122,18 +123,6 @@ pub struct ExplainedEvent {
     pub actor: String,
 }
 
-/// The outcome of an event.
-#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ExplainedOutcome {
-    /// Succeeded.
-    Ok,
-    /// Waiting for something else.
-    Waiting,
-    /// Failed.
-    Failed,
-}
-
 /// What happens next, and when; unknown times are omitted.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct ExplainedNext {
@@ -198,11 +187,7 @@ impl From<Entry> for ExplainedEvent {
             until: entry.repeated.map(|(until, _)| iso(until)),
             times: entry.repeated.map(|(_, times)| times),
             event: entry.event,
-            outcome: match entry.outcome {
-                Ended::Ok => ExplainedOutcome::Ok,
-                Ended::Waiting => ExplainedOutcome::Waiting,
-                Ended::Failed => ExplainedOutcome::Failed,
-            },
+            outcome: entry.outcome.into(),
             title: entry.title,
             detail: entry.detail,
             provider_message: entry.provider_message,

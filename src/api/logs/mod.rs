@@ -1,6 +1,7 @@
-//! `/logs/tool_execution`: the log of calls. `internal.rs` has the same in the form of the hosted service's dashboard,
+//! `/logs/tool_execution`: the log of calls. `explain.rs` tells what happened in one, `internal.rs` has the same in the form of the hosted service's dashboard,
 //! `usage.rs` counts calls.
 
+pub mod explain;
 pub mod internal;
 pub(in crate::api) mod operations;
 mod search;

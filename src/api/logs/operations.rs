@@ -1,6 +1,6 @@
 //! Operations on the log of calls and on numbers of calls.
 
-use super::{internal, usage};
+use super::{explain, internal, usage};
 use crate::api::logs;
 use crate::api::operations::{Docs, Keys, Operation, Permission, handler};
 use crate::app::project::permissions::{Access, Preset};
@@ -8,7 +8,7 @@ use crate::app::project::permissions::{Access, Preset};
 const READ: Permission = Permission::AnyOf(&[(Preset::Observability, Access::Read)]);
 const NO_KEY: &str = "Leave the header out; nothing is changed.";
 
-/// `/logs/tool_execution`, `/internal/action_execution`, `/project/usage`, `/org/usage`.
+/// `/logs/tool_execution…`, `/internal/action_execution`, `/project/usage`, `/org/usage`.
 pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::works("POST", "/logs/tool_execution", Keys::Project, READ, handler!(logs::list), || {
         Docs::ok("List logged calls")
@@ -22,6 +22,14 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Docs::ok("Read a logged call")
             .about("Arguments and answer are kept only while the project's `log_visibility_setting` is `show_all`.")
             .response::<logs::LogDetail>()
+    }),
+    Operation::works("GET", "/logs/tool_execution/{id}/explain", Keys::Project, READ, handler!(explain::read), || {
+        Docs::ok("Explain a logged call")
+            .about(
+                "What was decided, sent and answered, and what to do. Derived from the log of calls and what is \
+                     stored beside it. An extension of this server.",
+            )
+            .response::<explain::Answer>()
     }),
     Operation::works(
         "GET",

@@ -46,6 +46,7 @@ const RECORDED: &[(&str, &str)] = recorded![
     "get_internal_action_execution_log_id",
     "get_links_id_explain",
     "get_logs_tool_execution_id",
+    "get_logs_tool_execution_id_explain",
     "get_org_list",
     "get_org_owner_project_id",
     "get_org_owner_project_list",

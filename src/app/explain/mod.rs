@@ -1,9 +1,10 @@
-//! Explains what happened to a connection, and why: `GET …/explain`.
+//! Explains what happened to a connection or in a call, and why: `GET …/explain`.
 //!
-//! The audit log is the only source. `audit/facts.rs` defines the details of its events, `timeline.rs`
+//! For connections, the audit log is the only source; for calls (`call.rs`) it is the log of calls. `audit/facts.rs` defines the details of its events, `timeline.rs`
 //! describes them, `diagnosis.rs` draws a conclusion, and `words.rs` has the texts. An explanation changes
 //! nothing and sends no request to the provider.
 
+mod call;
 mod diagnosis;
 mod timeline;
 mod words;
@@ -21,6 +22,7 @@ use crate::app::account::effective_status;
 use crate::app::audit::Facts;
 use crate::app::base::core::Core;
 use crate::app::base::errors::account_not_found;
+use crate::app::call_log::CallLog;
 use crate::app::credential::Credentials;
 use crate::app::credential::client::IssuedTo;
 use crate::app::model::params::with_derived_values;
@@ -33,6 +35,7 @@ use crate::id::Kind;
 use crate::text::truncate_to;
 use crate::time::iso;
 
+pub use call::{CallExplanation, CallStep};
 pub use timeline::{Ended, Entry};
 pub use words::Finding;
 
@@ -108,6 +111,7 @@ pub struct Explanations {
     credentials: Arc<Credentials>,
     redirect_uris: Arc<RedirectUris>,
     refresher: Arc<Refresher>,
+    call_log: Arc<CallLog>,
 }
 
 crate::redacted_debug!(Explanations);
@@ -119,8 +123,9 @@ impl Explanations {
         credentials: Arc<Credentials>,
         redirect_uris: Arc<RedirectUris>,
         refresher: Arc<Refresher>,
+        call_log: Arc<CallLog>,
     ) -> Self {
-        Self { core, credentials, redirect_uris, refresher }
+        Self { core, credentials, redirect_uris, refresher, call_log }
     }
 }
 

@@ -213,6 +213,7 @@ async fn logs(world: &mut World, log: &str) {
     world.call("post_logs_tool_execution", body_of(filter)).await;
     let id = [("id", log)];
     world.call("get_logs_tool_execution_id", at(&id)).await;
+    world.call("get_logs_tool_execution_id_explain", at(&id)).await;
     world.call("get_internal_action_execution_fields", Step::default()).await;
     world.call("get_internal_action_execution_log_id", at(&id)).await;
     world.call("post_internal_action_execution_logs", body_of(json!({ "limit": 1 }))).await;

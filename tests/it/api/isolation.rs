@@ -179,6 +179,7 @@ fn requests() -> Vec<(Kind, &'static str, String, Value)> {
         (ConnectedAccount, "GET", "/connected_accounts/{ID}/explain".to_owned(), Value::Null),
         (Link, "GET", "/links/{ID}/explain".to_owned(), Value::Null),
         (ToolLog, "GET", "/logs/tool_execution/{ID}".to_owned(), Value::Null),
+        (ToolLog, "GET", "/logs/tool_execution/{ID}/explain".to_owned(), Value::Null),
         (ToolLog, "GET", "/internal/action_execution/log/{ID}".to_owned(), Value::Null),
     ]
 }

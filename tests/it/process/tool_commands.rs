@@ -145,8 +145,12 @@ fn a_tool_is_tested_in_the_schemes_of_built_in_toolkits() {
 
 /// Runs `switchboard tool run` with a key: exit code, stdout, stderr.
 fn tool_run(url: &str, key: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    with_key(url, key, &[&["tool", "run"], arguments].concat())
+}
+
+/// The same for any command of a running server.
+fn with_key(url: &str, key: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(PROGRAM)
-        .args(["tool", "run"])
         .args(arguments)
         .env("SWITCHBOARD_URL", url)
         .env("SWITCHBOARD_API_KEY", key)
@@ -261,4 +265,44 @@ async fn a_tool_is_run_on_a_running_server() {
         ["ACME_CREATE_ANVIL", "--user", "user-1", "--args", "{\"weight\":1}", "--api-key-file", file.to_str().unwrap()];
     let (code, _, said) = tool_run(&dev.url, "", &arguments);
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_an_account_and_a_link_are_explained() {
+    let echo = Echo::start().await;
+    let folder = acme(&echo.toolkit("acme", API_KEY), TOOLS);
+    let data = tempfile::tempdir().unwrap();
+    let dev = Dev::start(data.path(), &["--toolkits", folder.path().to_str().unwrap()]);
+    let (api, key) = (dev.api(), dev.key.clone().unwrap());
+    let account = account(&api, "canary-explain-0123456789").await;
+    let body = json!({ "connected_account_id": account, "user_id": "user-1", "arguments": { "weight": 1 } });
+    let made = api.post("/tools/execute/ACME_CREATE_ANVIL", &body).await.expect(200);
+    let log = made["log_id"].as_str().unwrap();
+    let explain = |arguments: &[&str]| with_key(&dev.url, &key, &[&["explain"], arguments].concat());
+    let (code, printed, said) = explain(&[log]);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    for expected in [
+        "The call of ACME_CREATE_ANVIL (version 20261122_00 of acme) did what it does.\n\n",
+        &format!("  The account was {account}.\n"),
+        "  The provider answered 200.\n",
+    ] {
+        assert!(printed.contains(expected), "{expected}: {printed}");
+    }
+    assert!(!printed.contains("canary"), "{printed}");
+    let (code, printed, _) = explain(&[log, "--json"]);
+    let told: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((code, &told["log_id"]), (Some(0), &made["log_id"]));
+    let (code, printed, _) = explain(&[&account]);
+    assert!(code == Some(0) && printed.starts_with("The account works.\n"), "{printed}");
+    let session = api.session("user-2", "acme").await;
+    let link = api.link(&session, "acme").await;
+    let (code, printed, _) = explain(&[&link["link_token"].as_str().unwrap()[..23]]);
+    assert!(code == Some(0) && printed.contains("What to do: "), "{printed}");
+    let (code, _, said) = explain(&["trs_1"]);
+    assert!(
+        code == Some(1) && said.contains("is no id of a call (log_…), an account (ca_…) or a link (lt_…)"),
+        "{said}"
+    );
+    let (code, _, said) = explain(&["log_none"]);
+    assert!(code == Some(1) && said.contains("the server answers 404"), "{said}");
 }

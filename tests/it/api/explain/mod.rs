@@ -2,6 +2,7 @@
 //! provider's own words and without a secret.
 
 mod accounts;
+mod calls;
 mod links;
 
 use std::time::Duration;

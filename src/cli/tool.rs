@@ -1,14 +1,12 @@
 //! `switchboard tool run`: runs a tool on a running server, through its API.
 
-mod client;
-
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use self::client::{Client, ServerArgs};
+use super::client::{Client, ServerArgs};
 use super::output;
 use super::tool_arguments::ToolArguments;
 
