@@ -3,7 +3,8 @@
 //! [`ArgumentCheck`] checks the arguments of a call against the tool's schema. [`build`] makes a request of them:
 //! `place.rs` says where each goes, `style.rs` how lists and objects are written outside of a JSON body, `render.rs`
 //! fills a template. `example.rs` makes up arguments and answers. [`paging`] finds the next page of a list. [`read`]
-//! makes a result of the provider's answer, or says why it is a failure.
+//! makes a result of the provider's answer, or says why it is a failure. [`ResponseShape`] gives a result the form that its
+//! caller wants.
 //!
 //! Differences between tools are data (`switchboard_catalog`); no provider is named here.
 
@@ -20,6 +21,7 @@ pub mod paging;
 mod place;
 mod render;
 mod request;
+mod response;
 mod schema;
 mod style;
 
@@ -31,3 +33,4 @@ pub use file::{File, Files};
 pub use mistake::Mistake;
 pub use nearest::{nearest, nearest_of};
 pub use request::{ToolRequest, build};
+pub use response::{NOTE, ResponseFormat, ResponseOptions, ResponseShape, Shaped, check_path, is_singular};

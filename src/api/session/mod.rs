@@ -5,6 +5,7 @@ pub mod links;
 pub(in crate::api) mod operations;
 pub mod proxy;
 pub mod proxy_response;
+pub mod results;
 pub mod toolkits;
 pub mod tools;
 pub mod view;

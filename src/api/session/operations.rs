@@ -1,7 +1,7 @@
 //! Operations on sessions (contract section 2).
 
 use super::view::SessionResponse;
-use super::{changes, links, proxy, proxy_response, toolkits, tools};
+use super::{changes, links, proxy, proxy_response, results, toolkits, tools};
 use crate::api::http::page::Page;
 use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission, handler};
 use crate::api::session;
@@ -198,6 +198,23 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .body::<execute::SessionCall>()
                 .response::<execute::ToolExecution>()
                 .idempotent()
+        },
+    ),
+    Operation::works(
+        "POST",
+        "/tool_router/session/{session_id}/read_result",
+        Keys::ProjectOrUser,
+        EXECUTE,
+        handler!(results::read),
+        || {
+            Docs::ok("Read a part of a large result")
+                .about(
+                    "Of a result that became a file of the session, because `enable_auto_workbench_offload` was set: items of \
+                     one of its lists, a slice of its text, or the places of a word. An extension of this server.",
+                )
+                .body::<results::Body>()
+                .response::<results::Part>()
+                .without_key("Leave the header out; nothing is changed.")
         },
     ),
     Operation::works(

@@ -9,6 +9,7 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use switchboard_tools::{ResponseOptions, ResponseShape};
 
 use super::meta;
 use crate::api::http::auth::Caller;
@@ -24,6 +25,7 @@ use crate::app::session::Session;
 use crate::app::tool::direct::DirectCall;
 use crate::app::tool::outcome::Outcome;
 use crate::app::tool::pages::{AllPages, MAX_CALLS, MAX_ITEMS, ResultPage};
+use crate::app::tool::response::{ResultOf, shape, shape_in};
 use crate::app::tool::{CallOptions, ToolCall};
 use crate::error::{Code, Error, Result};
 
@@ -47,6 +49,8 @@ pub struct SessionCall {
     /// Check everything and build the request, but send nothing: the result is what would be sent. An extension of this
     /// server.
     dry_run: Option<bool>,
+    /// The form of the result: some of its fields, fewer items, fewer bytes, a table. An extension of this server.
+    response: Option<ResponseOptions>,
     /// A result of more than 40,000 bytes becomes a file of the session; `data` has a preview of it then.
     enable_auto_workbench_offload: Option<bool>,
     /// Answers to the questions of an earlier response, by their ids: `{"action": "accept" | "decline" | "cancel",
@@ -82,6 +86,8 @@ pub struct DirectBody {
     /// Check everything and build the request, but send nothing: the result is what would be sent. An extension of this
     /// server.
     dry_run: Option<bool>,
+    /// The form of the result: some of its fields, fewer items, fewer bytes, a table. An extension of this server.
+    response: Option<ResponseOptions>,
     // Not built: they are refused by name, so they are not documented.
     #[schemars(skip)]
     text: Option<Value>,
@@ -189,6 +195,9 @@ pub async fn in_session(
         account: body.account,
         options: options(body.page, body.all_pages, body.dry_run)?,
     };
+    let shape = shape_in(&session, body.response, "response")?;
+    // A dry run shows the request as it is.
+    let shape = if call.options.dry_run { ResponseShape::default() } else { shape };
     let logged = match logged::start(&app, caller.actor(), idempotency).await? {
         Start::Call(logged) => logged,
         Start::Replayed(response) => return Ok(response),
@@ -204,12 +213,12 @@ pub async fn in_session(
         let context = CallContext::of_tool(Arc::clone(&logged));
         async move {
             let outcome = app.tools.execute(&session, &body.tool_slug, call, &context).await?;
-            let mut execution = ToolExecution::new((&app, &session), outcome, context.call.id());
-            if execution.error.is_none() && body.enable_auto_workbench_offload == Some(true) {
-                let call = (body.tool_slug.as_str(), context.call.id().as_str());
-                execution.data = app.tools.off_loaded(&session, call, execution.data).await;
-            }
-            logged::respond(&context.call, &execution).await
+            let of = ResultOf { session: &session, tool: &body.tool_slug, log_id: context.call.id() };
+            let outcome = match body.enable_auto_workbench_offload {
+                Some(true) => app.tools.shaped_or_off_loaded(outcome, of, &shape).await,
+                _ => app.tools.shaped(outcome, of.tool, &shape),
+            };
+            logged::respond(&context.call, &ToolExecution::new((&app, &session), outcome, context.call.id())).await
         }
     };
     Ok(logged::finish(&app, logged, Box::pin(work)).await?)
@@ -242,6 +251,9 @@ pub async fn direct(
         version: body.version,
         options: options(body.page, body.all_pages, body.dry_run)?,
     };
+    let shape = shape(&body.response.unwrap_or_default(), "response")?;
+    let shape = if call.options.dry_run { ResponseShape::default() } else { shape };
+    let tool = call.slug.clone();
     let logged = match logged::start(&app, caller.actor(), idempotency).await? {
         Start::Call(logged) => logged,
         Start::Replayed(response) => return Ok(response),
@@ -254,6 +266,7 @@ pub async fn direct(
         let context = CallContext::of_tool(Arc::clone(&logged));
         async move {
             let outcome = app.tools.execute_directly(call, &context).await?;
+            let outcome = app.tools.shaped(outcome, &tool, &shape);
             logged::respond(&context.call, &DirectToolExecution::new(outcome, context.call.id())).await
         }
     };

@@ -2,6 +2,8 @@
 //!
 //! All errors are collected, so that the developer can fix them in one go.
 
+use switchboard_tools::ResponseShape;
+
 use super::policy::{Filter, PreloadTools, SessionConfig, ToolRule};
 use crate::app::project::callback_url;
 use crate::error::{Code, Error, Result};
@@ -39,6 +41,12 @@ pub fn check(config: &SessionConfig) -> Result<()> {
     let overwrite = config.experimental.as_ref().and_then(|experimental| experimental.link_url_overwrite.as_deref());
     if overwrite.is_some_and(|base| base.contains('?')) {
         add_error("experimental.link_url_overwrite", "must not contain a query: /link/<token> is appended to it");
+    }
+    let extensions = config.experimental.as_ref().and_then(|experimental| experimental.switchboard.as_ref());
+    if let Some(response) = extensions.and_then(|extensions| extensions.response.as_ref())
+        && let Err(mistake) = ResponseShape::parse(response)
+    {
+        add_error(&format!("experimental.switchboard.response.{}", mistake.argument), &mistake.message);
     }
     check_blocks(config, &mut add_error);
     if !errors.is_empty() {

@@ -5,6 +5,7 @@
 //! sent, and before a file that an argument names is fetched (`file_arguments.rs`). Surfaces differ only in how they print an [`Outcome`].
 
 mod approve;
+mod active_content;
 mod checks;
 mod decide;
 pub mod direct;
@@ -19,7 +20,9 @@ mod off_load;
 mod offer;
 pub mod outcome;
 pub mod pages;
+pub mod read_result;
 mod repeat;
+pub mod response;
 mod run;
 pub mod scopes;
 

@@ -5,6 +5,7 @@
 //! operation gets a step here and a name in `src/api/openapi/examples.rs`.
 
 mod equaliser;
+mod files;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,7 +29,7 @@ use crate::support::tools::root;
 const WITHOUT_EXAMPLE: &[(&str, &str)] = &[("get_tools_enum", "hundreds of slugs, which change with every tool")];
 
 /// Operations that are not a GET and write no audit event: they read, use an account, or change nothing here.
-const UNNOTED: [&str; 18] = [
+const UNNOTED: [&str; 19] = [
     "post_logs_tool_execution",
     "post_internal_action_execution_logs",
     "post_project_usage_summary",
@@ -43,6 +44,7 @@ const UNNOTED: [&str; 18] = [
     "post_tool_router_session_session_id_proxy_execute",
     "post_tool_router_session_session_id_execute",
     "post_tool_router_session_session_id_execute_meta",
+    "post_tool_router_session_session_id_read_result",
     "post_tools_execute_tool_slug",
     "post_tools_scopes_required",
     "post_api_key_revocation",
@@ -226,28 +228,6 @@ async fn logs(world: &mut World, log: &str) {
     }
 }
 
-/// Files of tools and of a session.
-async fn files(world: &mut World, session: &str) {
-    let content = b"%PDF-1.7";
-    let body = json!({
-        "toolkit_slug": "sandbox", "tool_slug": "SANDBOX_CREATE_NOTE", "filename": "report.pdf",
-        "mimetype": "application/pdf", "md5": super::files::md5(content),
-    });
-    let made = world.call("post_files_upload_request", body_of(body)).await;
-    super::files::put(&text(&made["new_presigned_url"]), content).await;
-    world.call("get_files_list", Step::default()).await;
-    let mount = [("session_id", session), ("mount_id", "files")];
-    let operation = |name| format!("post_tool_router_session_session_id_mounts_mount_id_{name}");
-    let body = json!({ "mount_relative_path": "output/report.pdf", "mimetype": "application/pdf" });
-    let made = world.call(&operation("upload_url"), Step { body: Some(body), ..at(&mount) }).await;
-    super::files::put(&text(&made["upload_url"]), content).await;
-    world.call("get_tool_router_session_session_id_mounts_mount_id_items", at(&mount)).await;
-    for name in ["download_url", "delete"] {
-        let body = json!({ "mount_relative_path": "output/report.pdf" });
-        world.call(&operation(name), Step { body: Some(body), ..at(&mount) }).await;
-    }
-}
-
 /// What happens to a session after its creation.
 async fn session_changes(world: &mut World, session: &str) {
     let it = [("session_id", session)];
@@ -370,7 +350,8 @@ async fn script() -> BTreeMap<String, Value> {
     let mut world = World::start(ProjectSettings::default()).await;
     let (session, account) = first_afternoon(&mut world).await;
     session_changes(&mut world, &session).await;
-    files(&mut world, &session).await;
+    files::of_tools_and_sessions(&mut world, &session).await;
+    files::large_result(&mut world, &session).await;
     organization(&mut world).await;
     toolkits(&mut world).await;
     let config = auth_configs(&mut world).await;

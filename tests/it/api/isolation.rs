@@ -27,6 +27,7 @@ async fn graph(api: &Api, key: &str) -> Graph {
     let config = auth_config(api, "up", "API_KEY").await;
     let session = api.session("same-user", "up").await;
     super::mounts::upload(api, &session, "own.txt", key.as_bytes()).await;
+    super::mounts::upload(api, &session, "results/log_own.json", b"{}").await;
     let made = api.link(&session, "up").await;
     let link = text(&made, "link_token")[..23].to_owned();
     let account = finish(api, &made, &[("generic_api_key", key)]).await;
@@ -123,6 +124,7 @@ fn requests() -> Vec<(Kind, &'static str, String, Value)> {
             "/tool_router/session/{ID}/mounts/files/delete".to_owned(),
             json!({ "mount_relative_path": "own.txt" }),
         ),
+        (Session, "POST", "/tool_router/session/{ID}/read_result".to_owned(), json!({ "log_id": "log_own" })),
         (Session, "DELETE", "/tool_router/session/{ID}".to_owned(), Value::Null),
         (ConnectedAccount, "GET", "/connected_accounts/{ID}".to_owned(), Value::Null),
         (

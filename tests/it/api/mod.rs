@@ -74,5 +74,6 @@ mod tool_failures;
 mod tool_files;
 mod tool_lists;
 mod tool_pages;
+mod tool_responses;
 mod toolkits;
 mod tools;

@@ -376,6 +376,7 @@ async fn a_large_result_becomes_a_file_for_those_who_ask() {
         (&json!({ "rows": 2_000 }), &json!(whole.to_string().len()))
     );
     assert_eq!(data["preview"]["rows"][0], rows[0]);
+    assert_eq!(data["schema_sketch"], json!({ "rows": [{ "id": "number", "text": "string" }], "next": "string" }));
     assert!(data.to_string().len() < 20_000, "{}", data.to_string().len());
     let file = &data["remote_file_info"];
     assert_eq!(file["path"], format!("/mnt/files/results/{}.json", text(&answer, "log_id")));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use switchboard_tools::ResponseOptions;
 
 use super::{Enable, Filter};
 use crate::app::session::custom_tools::{CustomTool, CustomToolkit};
@@ -84,9 +85,22 @@ pub struct Experimental {
     /// What an unanswerable question means.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_elicitation_support_fallback: Option<Fallback>,
+    /// Extensions of this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switchboard: Option<Extensions>,
     /// Everything else.
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
+}
+
+/// Extensions of this server.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[schemars(rename = "SessionExtensions")]
+#[serde(deny_unknown_fields, default)]
+pub struct Extensions {
+    /// The form of results, for calls that say nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<ResponseOptions>,
 }
 
 /// Facts for a prompt.

@@ -24,7 +24,9 @@ pub use blocks::{
     Enable, Execute, ManageConnections, MultiAccount, Preload, PreloadTools, ProxyExecute, SandboxSize, Workbench,
 };
 pub use check::{CallKind, Denial, ToolDescription};
-pub use experimental::{Experimental, Fallback, Instant, InstantRules, PermissionDefault, PermissionRule, Permissions};
+pub use experimental::{
+    Experimental, Extensions, Fallback, Instant, InstantRules, PermissionDefault, PermissionRule, Permissions,
+};
 pub use tags::tags;
 
 /// A user and a policy. Whatever is left out is not restricted, or has the default named.
