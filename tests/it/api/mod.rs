@@ -70,6 +70,7 @@ mod shared;
 mod shared_access;
 mod shared_fields;
 mod tool_access;
+mod tool_answers;
 mod tool_failures;
 mod tool_files;
 mod tool_lists;

@@ -27,8 +27,9 @@ impl Tool {
     /// The JSON Schema of the arguments: an object, with nothing else at its root. Keys are sorted, so that its bytes
     /// are always the same.
     pub fn input_schema(&self) -> Map<String, Value> {
-        let properties: Map<String, Value> =
+        let mut properties: Map<String, Value> =
             self.input.iter().map(|(name, argument)| (name.clone(), argument.schema.clone().into())).collect();
+        properties.iter_mut().for_each(|(name, schema)| name_files(name, schema));
         let required: Vec<&String> =
             self.input.iter().filter(|(_, argument)| argument.required).map(|(name, _)| name).collect();
         let mut schema = Map::new();
@@ -51,6 +52,28 @@ impl Tool {
         schema.insert("properties".to_owned(), properties.into());
         schema.insert("type".to_owned(), "object".into());
         schema
+    }
+}
+
+/// Gives arguments that are files a title, where they have none: an SDK that sends files by itself makes `title: null` of
+/// a missing one, which is no JSON Schema.
+fn name_files(name: &str, schema: &mut Value) {
+    let Value::Object(members) = schema else { return };
+    if members.get("file_uploadable") == Some(&Value::Bool(true)) && !members.contains_key("title") {
+        let mut letters = name.chars();
+        let title: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+        members.insert("title".to_owned(), title.replace('_', " ").into());
+    }
+    if let Some(Value::Object(properties)) = members.get_mut("properties") {
+        properties.iter_mut().for_each(|(name, schema)| name_files(name, schema));
+    }
+    if let Some(items) = members.get_mut("items") {
+        name_files(name, items);
+    }
+    for key in ["anyOf", "oneOf", "allOf"] {
+        if let Some(Value::Array(variants)) = members.get_mut(key) {
+            variants.iter_mut().for_each(|variant| name_files(name, variant));
+        }
     }
 }
 
