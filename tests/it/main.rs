@@ -16,4 +16,8 @@ mod connect {
     pub mod flow;
 }
 #[expect(dead_code, reason = "flows.rs uses the rest")]
+mod process {
+    pub mod needles;
+}
+#[expect(dead_code, reason = "flows.rs uses the rest")]
 mod support;

@@ -4,6 +4,7 @@ mod account_changes;
 mod account_links;
 mod accounts_list;
 mod allowed_addresses;
+mod answer_secrets;
 mod api_key_revocation;
 mod approvals;
 mod audit_log;

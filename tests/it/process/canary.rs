@@ -5,6 +5,7 @@
 mod engine;
 mod files;
 mod given;
+mod tools;
 mod world;
 
 use base64::Engine;
@@ -44,6 +45,7 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
     given::by_the_developer(&mut world).await;
     given::unconfirmed_codes(&mut world).await;
     files::of_tools_and_sessions(&mut world).await;
+    tools::with_secret_arguments(&mut world).await;
     strange_callbacks(&mut world).await;
     secrets_in_wrong_places(&mut world).await;
     world.read_everything().await;
@@ -85,6 +87,7 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
         "file content",
         "file URL",
         "file key",
+        "argument",
     ] {
         assert!(world.secrets.iter().any(|(name, _)| name == kind), "no {kind} was seen");
     }

@@ -10,7 +10,7 @@ use super::super::echo::{API_KEY, BASIC, BEARER, Echo};
 use super::super::needles::files_under;
 use crate::support::browser::Browser;
 use crate::support::http::{Api, Reply};
-use crate::support::process::{Dev, run};
+use crate::support::process::{Dev, own_address, run};
 use crate::support::providers::Provider;
 use crate::support::wait::until;
 
@@ -36,6 +36,8 @@ pub struct World {
     pub secrets: Vec<(String, String)>,
     pub answers: Vec<Answer>,
     folder: TempDir,
+    /// Where the metrics are.
+    metrics: String,
 }
 
 /// A tool of the provider that repeats what it is sent.
@@ -48,6 +50,21 @@ use_cases = ["Write the thing.", "Make a thing."]
 effect = "create"
 method = "POST"
 path = "/echo"
+
+[[tools]]
+slug = "SLUG_SEND"
+title = "Send"
+description = "Sends a text and a file."
+use_cases = ["Send the text.", "Send the file."]
+effect = "create"
+method = "POST"
+path = "/quiet"
+body = "multipart"
+[tools.input]
+text = { type = "string", description = "The text.", required = true, maxLength = 100 }
+number = { type = "integer", description = "A number." }
+kind = { type = "string", description = "A kind.", enum = ["a", "b"] }
+file = { type = "string", description = "The file.", file_uploadable = true }
 "#;
 
 impl World {
@@ -74,8 +91,9 @@ impl World {
                 std::fs::write(folder.path().join("toolkits").join(slug).join("tools.toml"), tools).unwrap();
             }
         }
+        let metrics = own_address();
         let settings = format!(
-            "[managed.mockmanaged]\nclient_id = \"managed-client\"\nclient_secret = \"{managed_secret}\"\nprojects = [\"*\"]\n"
+            "metrics_listen = \"{metrics}\"\n[managed.mockmanaged]\nclient_id = \"managed-client\"\nclient_secret = \"{managed_secret}\"\nprojects = [\"*\"]\n"
         );
         std::fs::write(path("switchboard.toml"), settings).unwrap();
         let log = File::create(path("log")).unwrap();
@@ -90,7 +108,8 @@ impl World {
             log_format,
         ];
         let dev = Dev::start_on("127.0.0.1:0", &folder.path().join("data"), &arguments, log);
-        let mut world = Self { api: dev.api(), dev, mock, echo, secrets: Vec::new(), answers: Vec::new(), folder };
+        let mut world =
+            Self { api: dev.api(), dev, mock, echo, secrets: Vec::new(), answers: Vec::new(), folder, metrics };
         let key = world.api.key.clone();
         world.secret("project key", &key);
         let master = std::fs::read_to_string(world.folder.path().join("data/master.key")).unwrap();
@@ -239,6 +258,13 @@ impl World {
 
     /// Every answer that shows accounts or auth configs.
     pub async fn read_everything(&mut self) {
+        let reply = self.api.http.send("GET", &format!("http://{}/metrics", self.metrics), &[], "").await;
+        assert!(
+            reply.status == 200 && reply.text().contains("tool_router/session/{session_id}/execute"),
+            "{}",
+            reply.text()
+        );
+        self.note("metrics", &reply, &[]);
         let mut paths = vec!["/connected_accounts?limit=100".to_owned(), "/auth_configs?limit=100".to_owned()];
         for list in paths.clone() {
             let items = self.api.get(&list).await.expect(200)["items"].clone();
