@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_egress::{BudgetExhausted, Reservation};
-use switchboard_store::Unit;
 use switchboard_store::files::{self, FileRow, FileState, StoredBytes, Transfer};
+use switchboard_store::{Unit, failpoint};
 use switchboard_types::{FileId, ProjectId};
 use switchboard_vault::base62;
 
@@ -69,6 +69,7 @@ impl Files {
             writer.abort().await;
             return Err(error);
         }
+        failpoint::hit("during_file_write");
         let Written { size, md5 } = writer.finish().await?;
         if length.is_some_and(|length| length != size) {
             return Err(Error::validation(vec!["Error in payload: fewer bytes came than were announced".to_owned()]));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use serde_json::{Map, Value};
 use switchboard_catalog::Effect;
+use switchboard_store::failpoint;
 use switchboard_tools::json::{self, Unreadable};
 use switchboard_tools::{Arguments, Mistake, ProviderAnswer, ToolRequest, build, read};
 
@@ -194,6 +195,7 @@ impl Tools {
             Some(body) if answer.status.is_success() => self.page(query, answer, body, pages, context).await,
             _ => None,
         };
+        failpoint::hit("during_call_mapping");
         match result(found, answer, json) {
             Ok(data) => Outcome::Completed { data, page },
             Err(failure) => Outcome::Failed(failure),

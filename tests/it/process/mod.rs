@@ -32,6 +32,7 @@ mod reseal;
 mod schemathesis;
 mod sdk;
 mod settings;
+mod stalling;
 mod stopped;
 mod terminate;
 mod tool_commands;
