@@ -2,10 +2,11 @@
 // server and the scripted model of tests/sdk/model; one JSON line per case.
 //
 // It needs person.mjs and a node_modules from node-frameworks beside it. Environment: BASE_URL (origin of the server), KEY
-// (project API key), MODEL_URL (origin of the model). Arguments: words of which a case's name must have one.
+// (project API key), MODEL_URL (origin of the model), PUBLIC_FILES (the server gives files at a public address, and has the
+// toolkit of file-toolkits; optional). Arguments: words of which a case's name must have one.
 // A line is {"name", "outcome", "note", "ms"}; outcome is works or failed. Exits 1 when a case failed.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Person } from './person.mjs';
@@ -163,8 +164,8 @@ class Mastra {
 const FRAMEWORKS = [ChatCompletions, Responses, Vercel, VercelStream, Langchain, Mastra];
 
 let users = 0;
-function start(framework) {
-  const options = { apiKey: KEY, baseURL: BASE, allowTracking: false, disableVersionCheck: true };
+function start(framework, more = {}) {
+  const options = { apiKey: KEY, baseURL: BASE, allowTracking: false, disableVersionCheck: true, ...more };
   const composio = new Composio({ provider: framework.provider(), ...options });
   return { composio, user: `${framework.name}-js-${process.pid}-${++users}` };
 }
@@ -266,11 +267,49 @@ async function withUnions(composio, query) {
   return new Set(found);
 }
 
-// Files as arguments and results get cases of their own above when the server takes them.
+// The bytes at a path or URL.
+const contentAt = async place =>
+  place.startsWith('https://') ? (await fetch(place)).text() : readFileSync(place, 'utf8');
+
+const fileCases = {
+  // The SDK sends the file at a path that the model names, and fetches the one that a tool returns.
+  async 'files without a session'(framework) {
+    const folder = mkdtempSync(join(cache, 'agent-files-'));
+    const options = { dangerouslyAllowAutoUploadDownloadFiles: true, fileUploadDirs: [folder], fileDownloadDir: cache };
+    const { composio, user } = start(framework, options);
+    const [path, content] = [join(folder, 'report.txt'), `the report of ${framework.package}`];
+    writeFileSync(path, content);
+    const [url, kept] = model('files', framework, 'direct');
+    const tools = await composio.tools.get(user, { toolkits: ['drive'] });
+    const answer = await new framework({ composio, url, tools, target: user }).ask(`Save the file ${path}`);
+    says(answer, 'It is at ');
+    const where = answer.replace('It is at ', '');
+    assert.notEqual(where, path);
+    assert.equal(await contentAt(where), content);
+    assert.equal((await record(kept)).requests, 3);
+  },
+
+  // A file of the session's mount as an argument; the result says where the returned one can be fetched.
+  async 'files of a session'(framework) {
+    const { composio, user } = start(framework);
+    const tools = ['DRIVE_SAVE_FILE', 'DRIVE_FETCH_FILE'];
+    const session = await composio.create(user, { toolkits: ['drive'], preload: { tools } });
+    const path = join(mkdtempSync(join(cache, 'session-files-')), 'report.txt');
+    const content = `the session's report of ${framework.package}`;
+    writeFileSync(path, content);
+    await session.experimental.files.upload(path, { remotePath: 'out/report.txt', mimetype: 'text/plain' });
+    const [url] = model('files', framework, 'session');
+    const agent = new framework({ composio, url, tools: await session.tools(), target: session });
+    const answer = await agent.ask('Save the file /mnt/files/out/report.txt');
+    says(answer, 'It is at https://');
+    assert.equal(await contentAt(answer.replace('It is at ', '')), content);
+  },
+};
+
 let failures = 0;
 const chosen = process.argv.slice(2);
 for (const framework of FRAMEWORKS) {
-  for (const [title, run] of Object.entries(cases)) {
+  for (const [title, run] of Object.entries(process.env.PUBLIC_FILES ? fileCases : cases)) {
     const name = `${framework.package}: ${title}`;
     if (framework.without?.includes(title)) continue;
     if (chosen.length && !chosen.some(word => name.includes(word))) continue;

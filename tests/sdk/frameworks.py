@@ -1,7 +1,8 @@
 """The provider packages of composio's Python SDK, unmodified, each with the framework that it is for, against a server
 and the scripted model of tests/sdk/model; one JSON line per case.
 
-Environment: BASE_URL (origin of the server), KEY (project API key), MODEL_URL (origin of the model).
+Environment: BASE_URL (origin of the server), KEY (project API key), MODEL_URL (origin of the model), PUBLIC_FILES (the
+server gives files at a public address, and has the toolkit of file-toolkits; optional).
 Arguments: words of which a case's name must have one. A line is {"name", "outcome", "note", "ms"}; outcome is works or
 failed. Exits 1 when a case failed."""
 
@@ -10,6 +11,7 @@ import itertools
 import json
 import os
 import shutil
+import ssl
 import sys
 import tempfile
 import time
@@ -45,6 +47,12 @@ SANDBOX = [
     "SANDBOX_LIST_NOTES",
     "SANDBOX_LIST_WORKSPACES",
 ]
+PUBLIC_FILES = bool(os.environ.get("PUBLIC_FILES"))
+# No proxy of the environment, and the certificates that the SDK trusts.
+OPENER = urllib.request.build_opener(
+    urllib.request.ProxyHandler({}),
+    urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=os.environ.get("REQUESTS_CA_BUNDLE"))),
+)
 # A list longer than this is refused by OpenAI.
 MOST_TOOLS = 128
 USERS = itertools.count(1)
@@ -189,8 +197,8 @@ def record(url):
         return json.load(answer)
 
 
-def start(framework):
-    composio = Composio(provider=framework.provider(), api_key=KEY, base_url=BASE, allow_tracking=False)
+def start(framework, **options):
+    composio = Composio(provider=framework.provider(), api_key=KEY, base_url=BASE, allow_tracking=False, **options)
     return composio, f"{framework.__name__}-{os.getpid()}-{next(USERS)}"
 
 
@@ -279,7 +287,48 @@ def definitions_of_all_tools(framework):
         says(framework(composio, url, some, {"user_id": user}).ask("What can you do?"), f"{len(some)} tools")
 
 
-# Files as arguments and results get cases of their own here when the server takes them.
+def content_at(place):
+    """The bytes at a path or URL."""
+    if place.startswith("https://"):
+        with OPENER.open(place, timeout=10) as answer:
+            return answer.read()
+    with open(place, "rb") as file:
+        return file.read()
+
+
+def files_without_a_session(framework):
+    """The SDK sends the file at a path that the model names, and fetches the one that a tool returns."""
+    folder = os.path.realpath(tempfile.mkdtemp(prefix="agent-files-", dir=os.environ["COMPOSIO_CACHE_DIR"]))
+    options = {"dangerously_allow_auto_upload_download_files": True, "file_upload_dirs": [folder]}
+    composio, user = start(framework, **options)
+    path, content = os.path.join(folder, "report.txt"), f"the report of {framework.package}".encode()
+    with open(path, "wb") as file:
+        file.write(content)
+    url, kept = model_url("files", framework, "direct")
+    agent = framework(composio, url, composio.tools.get(user_id=user, toolkits=["drive"]), {"user_id": user})
+    answer = agent.ask(f"Save the file {path}")
+    says(answer, "It is at ")
+    where = answer.removeprefix("It is at ")
+    assert where != path and content_at(where) == content, answer
+    assert record(kept)["requests"] == 3, record(kept)
+
+
+def files_of_a_session(framework):
+    """A file of the session's mount as an argument; the result says where the returned one can be fetched."""
+    composio, user = start(framework)
+    session = composio.create(user_id=user, toolkits=["drive"], preload={"tools": ["DRIVE_SAVE_FILE", "DRIVE_FETCH_FILE"]})
+    content = f"the session's report of {framework.package}".encode()
+    with tempfile.NamedTemporaryFile(suffix=".txt") as file:
+        file.write(content)
+        file.flush()
+        session.experimental.files.upload(file.name, remote_path="out/report.txt", mimetype="text/plain")
+    url, _kept = model_url("files", framework, "session")
+    answer = framework(composio, url, session.tools(), {"session": session}).ask("Save the file /mnt/files/out/report.txt")
+    says(answer, "It is at https://")
+    assert content_at(answer.removeprefix("It is at ")) == content, answer
+
+
+FILE_CASES = [files_without_a_session, files_of_a_session]
 CASES = [
     notes_of_a_session,
     notes_without_a_session,
@@ -293,7 +342,7 @@ CASES = [
 def main():
     failed = 0
     for framework in FRAMEWORKS:
-        for case in CASES:
+        for case in FILE_CASES if PUBLIC_FILES else CASES:
             name = f"{framework.package}: {case.__name__.replace('_', ' ')}"
             if case.__name__ in getattr(framework, "without", ()):
                 continue

@@ -3,12 +3,13 @@
     unshare -r -n PYTHON public_files.py PROGRAM COMMAND…
 
 The SDKs send and fetch the bytes of files at public addresses only. Here the loopback interface gets one, with TLS in
-front of the server. The command gets BASE_URL, KEY, PUBLIC_FILES, and the certificate as REQUESTS_CA_BUNDLE and
+front of the server, and a provider for the toolkit of file-toolkits. The command gets BASE_URL, KEY, PUBLIC_FILES, and the certificate as REQUESTS_CA_BUNDLE and
 NODE_EXTRA_CA_CERTS. PYTHON needs `cryptography`."""
 
 import asyncio
 import datetime
 import ipaddress
+import json
 import os
 import ssl
 import subprocess
@@ -22,6 +23,8 @@ from cryptography.x509.oid import NameOID
 
 ADDRESS = "93.184.215.14"  # public, and only of this namespace
 PORT = 8787
+DRIVE = 8790
+TOOLKITS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "file-toolkits")
 
 
 def certificate(folder):
@@ -72,6 +75,25 @@ async def forward(reader, writer):
     await asyncio.gather(pipe(reader, inner[1]), pipe(inner[0], writer))
 
 
+class Drive:
+    """A provider that keeps one file: PUT and GET /file, one request for each connection."""
+
+    kept = b""
+
+    async def answer(self, reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        length = [line.split(":")[1] for line in head.lower().split("\r\n") if line.startswith("content-length:")]
+        if head.startswith("PUT "):
+            self.kept = await reader.readexactly(int(length[0]))
+            kind, body = "application/json", json.dumps({"size": len(self.kept)}).encode()
+        else:
+            kind, body = "text/plain\r\ncontent-disposition: attachment; filename=\"report.txt\"", self.kept
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+
 async def main(program, command):
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["ip", "address", "add", f"{ADDRESS}/32", "dev", "lo"], check=True)
@@ -81,6 +103,8 @@ async def main(program, command):
         context.load_cert_chain(pem, secret)
         front = await asyncio.start_server(forward, ADDRESS, 443, ssl=context)
         arguments = ["dev", "--listen", f"127.0.0.1:{PORT}", "--data-dir", os.path.join(folder, "data"), "--log", "off"]
+        drive = await asyncio.start_server(Drive().answer, "127.0.0.1", DRIVE)
+        arguments += ["--toolkits", TOOLKITS]
         arguments += ["--files-public-url", f"https://{ADDRESS}", "--rate-limit-per-address-per-minute", "0"]
         server = await asyncio.create_subprocess_exec(program, *arguments, stdout=subprocess.PIPE)
         try:
@@ -96,6 +120,7 @@ async def main(program, command):
             return await child.wait()
         finally:
             front.close()
+            drive.close()
             server.kill()
             await server.wait()
 

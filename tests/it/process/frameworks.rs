@@ -110,14 +110,19 @@ async fn python() {
     works(command, PYTHON).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn node() {
-    // A copy beside the packages, whose modules for `import` it finds by name.
+/// A copy of the script for Node beside the packages, whose modules for `import` it finds by name.
+pub(super) fn beside_packages() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for script in ["frameworks.mjs", "person.mjs"] {
         std::fs::copy(root().join("tests/sdk").join(script), folder.path().join(script)).unwrap();
     }
     symlink(tool("sdk/node-frameworks/node_modules"), folder.path().join("node_modules")).unwrap();
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node() {
+    let folder = beside_packages();
     let mut command = Command::new(tool("node/bin/node"));
     command.arg(folder.path().join("frameworks.mjs"));
     works(command, NODE).await;

@@ -120,4 +120,17 @@ def of_mcp(talk):
     return data(text)
 
 
-SCRIPTS = {it.__name__: it for it in (definitions, notes, link, no_account, wrong_argument, chat)}
+def files(talk):
+    """Sends the file that the user names with the last word, fetches it again, and says where it is."""
+    step = len(talk.rounds)
+    if step == 0:
+        return [("DRIVE_SAVE_FILE", {"file": talk.user_texts[-1].split()[-1]})]
+    if step == 1:
+        require(data(talk.results()["DRIVE_SAVE_FILE"])["size"] > 0, talk.results())
+        return [("DRIVE_FETCH_FILE", {})]
+    file = data(talk.results()["DRIVE_FETCH_FILE"])["file"]
+    # An SDK that moves files by itself puts a path in its place; otherwise it can be fetched.
+    return f"It is at {file if isinstance(file, str) else file['s3url']}"
+
+
+SCRIPTS = {it.__name__: it for it in (definitions, notes, link, no_account, wrong_argument, chat, files)}
