@@ -7,7 +7,7 @@ use crate::document::{
     DESCRIPTION, Document, FIELDS, MAX_DESCRIPTION, MAX_PARAMETER_TEXT, MAX_PARAMETER_TEXTS, MAX_PARAMETERS, NAME,
     PARAMETER_TEXTS, PARAMETERS, SATURATION, TOOLKIT, USE_CASES,
 };
-use crate::index::{DEPRECATED, Index, IndexedToolkit, Texts, put_number};
+use crate::index::{DEPRECATED, Index, Texts, put_number};
 use crate::vocabulary::vocabulary;
 use crate::words::Words;
 
@@ -74,7 +74,8 @@ impl IndexBuilder {
         self.documents.push(Collected {
             slug: document.slug.to_owned(),
             toolkit: document.toolkit.to_owned(),
-            flags: document.effect.map_or(0, |effect| effect as u8) | if document.is_deprecated { DEPRECATED } else { 0 },
+            flags: document.effect.map_or(0, |effect| effect as u8)
+                | if document.is_deprecated { DEPRECATED } else { 0 },
             lengths: [0; FIELDS.len()],
         });
         self.read(name);
@@ -172,11 +173,13 @@ impl IndexBuilder {
         terms.sort_unstable();
         self.renumber(&order, &terms);
         let averages = self.averages(&order);
-        let toolkits: Vec<IndexedToolkit> = std::mem::take(&mut self.toolkits)
-            .into_iter()
-            .map(|(slug, names)| IndexedToolkit { slug, names })
-            .collect();
-        let toolkit_of = |slug: &str| toolkits.binary_search_by(|toolkit| toolkit.slug.as_str().cmp(slug)).unwrap_or(0);
+        let (toolkits, names): (Vec<String>, Vec<Vec<Vec<String>>>) =
+            std::mem::take(&mut self.toolkits).into_iter().unzip();
+        let names = names.into_iter().enumerate();
+        let mut names: Vec<(Vec<String>, u16)> =
+            names.flat_map(|(place, names)| names.into_iter().map(move |name| (name, narrow(place)))).collect();
+        names.sort_unstable();
+        let toolkit_of = |slug: &str| toolkits.binary_search_by(|toolkit| toolkit.as_str().cmp(slug)).unwrap_or(0);
         let documents: Vec<&Collected> = order.iter().map(|number| &self.documents[*number]).collect();
         let mut postings = Vec::new();
         let mut starts = Vec::with_capacity(terms.len() + 1);
@@ -200,6 +203,7 @@ impl IndexBuilder {
             toolkit_of: documents.iter().map(|document| narrow(toolkit_of(&document.toolkit))).collect(),
             flags: documents.iter().map(|document| document.flags).collect(),
             toolkits,
+            names,
         }
     }
 
@@ -226,8 +230,10 @@ impl IndexBuilder {
     #[expect(clippy::cast_precision_loss, reason = "an average")]
     fn averages(&self, order: &[usize]) -> [f32; FIELDS.len()] {
         std::array::from_fn(|field| {
-            let lengths = order.iter().map(|document| self.documents[*document].lengths[field]).filter(|length| *length > 0);
-            let (count, sum) = lengths.fold((0_u64, 0_u64), |(count, sum), length| (count + 1, sum + u64::from(length)));
+            let lengths =
+                order.iter().map(|document| self.documents[*document].lengths[field]).filter(|length| *length > 0);
+            let (count, sum) =
+                lengths.fold((0_u64, 0_u64), |(count, sum), length| (count + 1, sum + u64::from(length)));
             if count == 0 { 1.0 } else { sum as f32 / count as f32 }
         })
     }

@@ -63,12 +63,12 @@ pub(crate) const FIELDS: [Field; 6] = [
     Field { weight: 2.0, length_penalty: 0.3, keeps_stop_words: false },
     Field { weight: 1.5, length_penalty: 0.5, keeps_stop_words: true },
     Field { weight: 1.0, length_penalty: 0.75, keeps_stop_words: false },
-    Field { weight: 0.5, length_penalty: 0.75, keeps_stop_words: false },
-    Field { weight: 0.25, length_penalty: 0.75, keeps_stop_words: false },
+    Field { weight: 0.7, length_penalty: 0.5, keeps_stop_words: false },
+    Field { weight: 0.35, length_penalty: 0.5, keeps_stop_words: false },
 ];
 
 /// How soon further occurrences of a word stop to count (BM25's k1).
-pub(crate) const SATURATION: f32 = 1.2;
+pub(crate) const SATURATION: f32 = 1.0;
 
 /// Characters of a description that are indexed.
 pub(crate) const MAX_DESCRIPTION: usize = 600;

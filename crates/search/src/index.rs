@@ -24,19 +24,18 @@ pub struct Index {
     pub(crate) toolkit_of: Vec<u16>,
     /// By document: effect, and whether it will be removed.
     pub(crate) flags: Vec<u8>,
-    pub(crate) toolkits: Vec<IndexedToolkit>,
-}
-
-/// A toolkit of documents.
-pub(crate) struct IndexedToolkit {
-    pub slug: String,
-    /// The terms of each of its names.
-    pub names: Vec<Vec<String>>,
+    /// Slugs of toolkits, sorted.
+    pub(crate) toolkits: Vec<String>,
+    /// The terms of a name of a toolkit, and its place; sorted.
+    pub(crate) names: Vec<(Vec<String>, u16)>,
 }
 
 impl fmt::Debug for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Index").field("documents", &self.len()).field("terms", &self.terms.len()).finish_non_exhaustive()
+        f.debug_struct("Index")
+            .field("documents", &self.len())
+            .field("terms", &self.terms.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,13 +63,27 @@ impl Index {
     /// The slug of a document's toolkit.
     pub fn toolkit(&self, document: u32) -> &str {
         let place = self.toolkit_of.get(document as usize).map(|place| usize::from(*place));
-        place.and_then(|place| self.toolkits.get(place)).map_or("", |toolkit| &toolkit.slug)
+        place.and_then(|place| self.toolkits.get(place)).map_or("", String::as_str)
     }
 
     /// Memory that the index takes, in bytes, without that of its few toolkits.
     pub fn memory(&self) -> usize {
         let numbers = self.starts.len() + self.counts.len();
         self.terms.memory() + self.slugs.memory() + 4 * numbers + self.postings.len() + 3 * self.len()
+    }
+
+    /// The places of the toolkits with a name that stands in a sequence of terms.
+    pub(crate) fn named_toolkits(&self, sequence: &[String]) -> Vec<u16> {
+        let mut named = Vec::new();
+        for at in 0..sequence.len() {
+            let rest = &sequence[at..];
+            let start = self.names.partition_point(|(name, _)| name[0] < rest[0]);
+            let same_start = self.names[start..].iter().take_while(|(name, _)| name[0] == rest[0]);
+            named.extend(same_start.filter(|(name, _)| rest.starts_with(name)).map(|(_, toolkit)| *toolkit));
+        }
+        named.sort_unstable();
+        named.dedup();
+        named
     }
 
     pub(crate) fn effect(&self, document: u32) -> Option<Effect> {
@@ -104,6 +117,7 @@ impl Index {
 }
 
 /// Appends a number, seven bits in a byte, the lowest first. The highest bit says that another byte follows.
+#[expect(clippy::cast_possible_truncation, reason = "seven bits fit a byte")]
 pub(crate) fn put_number(bytes: &mut Vec<u8>, mut number: u32) {
     while number > 127 {
         bytes.push((number & 127) as u8 | 128);
@@ -186,7 +200,9 @@ mod tests {
     fn numbers_are_read_as_they_were_written() {
         let numbers = [0, 1, 127, 128, 300, 16_383, 16_384, 1 << 24, u32::MAX];
         let mut bytes = Vec::new();
-        numbers.iter().for_each(|number| put_number(&mut bytes, *number));
+        for number in numbers {
+            put_number(&mut bytes, number);
+        }
         let mut rest = bytes.as_slice();
         let read: Vec<u32> = std::iter::from_fn(|| take_number(&mut rest)).collect();
         assert_eq!(read, numbers);

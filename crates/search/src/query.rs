@@ -6,7 +6,7 @@ use crate::vocabulary::vocabulary;
 use crate::words::Words;
 
 /// Weight of a word that means the same.
-const SYNONYM: f32 = 0.6;
+const SYNONYM: f32 = 0.5;
 /// Weight of a word that a misspelt one is like.
 const MISSPELT: f32 = 0.8;
 /// Maximum number of words that are searched for, so that a long text costs no more than a long sentence.
@@ -28,7 +28,7 @@ pub(crate) struct Slot {
 pub(crate) struct ReadQuery {
     pub slots: Vec<Slot>,
     /// All terms in their order, with those that say nothing: names of toolkits are found among them.
-    sequence: Vec<String>,
+    pub sequence: Vec<String>,
     /// What should be done to the data, by the first verb.
     pub effect: Option<Effect>,
 }
@@ -57,11 +57,6 @@ impl ReadQuery {
         telling.retain(|term| seen.insert(*term));
         let slots = telling.into_iter().take(MAX_SLOTS).map(|term| slot(term, indexes)).collect();
         Self { slots, sequence, effect }
-    }
-
-    /// Whether the search names a toolkit by one of its names.
-    pub fn names(&self, names: &[Vec<String>]) -> bool {
-        names.iter().any(|name| self.sequence.windows(name.len()).any(|window| window == name.as_slice()))
     }
 }
 

@@ -67,14 +67,16 @@ pub fn search(sources: &[Source<'_>], search: &Search<'_>) -> Found {
     let mut named_toolkits = Vec::new();
     for (number, source) in sources.iter().enumerate() {
         let toolkits = &source.index.toolkits;
-        let named: Vec<bool> = toolkits.iter().map(|toolkit| query.names(&toolkit.names)).collect();
-        let connected: Vec<bool> =
-            toolkits.iter().map(|toolkit| search.connected.contains(&toolkit.slug.as_str())).collect();
-        let names = toolkits.iter().zip(&named).filter(|(_, is_named)| **is_named);
-        named_toolkits.extend(names.map(|(toolkit, _)| toolkit.slug.clone()));
+        let named = source.index.named_toolkits(&query.sequence);
+        let connected: Vec<u16> = (0_u16..)
+            .zip(toolkits)
+            .filter(|(_, slug)| search.connected.contains(&slug.as_str()))
+            .map(|(place, _)| place)
+            .collect();
+        named_toolkits.extend(named.iter().filter_map(|place| toolkits.get(usize::from(*place)).cloned()));
         for hit in hits.iter_mut().filter(|hit| hit.source == number) {
-            let toolkit = source.index.toolkit_of.get(hit.document as usize).map_or(0, |toolkit| usize::from(*toolkit));
-            let is = |flags: &[bool]| flags.get(toolkit) == Some(&true);
+            let toolkit = source.index.toolkit_of.get(hit.document as usize);
+            let is = |places: &[u16]| toolkit.is_some_and(|place| places.contains(place));
             let does_that = query.effect.is_some() && source.index.effect(hit.document) == query.effect;
             let parts = [(is(&named), NAMED), (is(&connected), CONNECTED), (does_that, SAME_EFFECT)];
             hit.score += best * parts.iter().filter(|(holds, _)| *holds).map(|(_, part)| part).sum::<f32>();

@@ -43,8 +43,11 @@ impl Words {
         for run in runs(text) {
             let run = &text[run];
             let parts = parts(run);
-            let terms: Vec<String> =
-                parts.iter().filter(|part| is_word(&run[(*part).clone()])).map(|part| self.term(&run[part.clone()])).collect();
+            let terms: Vec<String> = parts
+                .iter()
+                .filter(|part| is_word(&run[(*part).clone()]))
+                .map(|part| self.term(&run[part.clone()]))
+                .collect();
             let joined = (parts.len() > 1 && run.len() <= MAX_JOINED).then(|| self.term(run));
             if !terms.is_empty() || joined.is_some() {
                 found(Word { parts: terms, joined });
