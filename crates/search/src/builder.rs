@@ -7,7 +7,7 @@ use crate::document::{
     DESCRIPTION, Document, FIELDS, MAX_DESCRIPTION, MAX_PARAMETER_TEXT, MAX_PARAMETER_TEXTS, MAX_PARAMETERS, NAME,
     PARAMETER_TEXTS, PARAMETERS, SATURATION, TOOLKIT, USE_CASES,
 };
-use crate::index::{DEPRECATED, Index, Texts, put_number};
+use crate::index::{DEPRECATED, Index, TITLE_TERMS, Texts, put_number, title_hash};
 use crate::vocabulary::vocabulary;
 use crate::words::Words;
 
@@ -36,6 +36,8 @@ struct Collected {
     toolkit: String,
     flags: u8,
     lengths: [u16; FIELDS.len()],
+    /// The hash of its title, if that has several terms.
+    title: Option<u32>,
 }
 
 impl std::fmt::Debug for IndexBuilder {
@@ -71,12 +73,14 @@ impl IndexBuilder {
         let prefix = document.toolkit.len();
         let has_prefix = document.slug.get(..prefix).is_some_and(|start| start.eq_ignore_ascii_case(document.toolkit));
         let name = if has_prefix { &document.slug[prefix..] } else { document.slug };
+        let title = self.title(document.title);
         self.documents.push(Collected {
             slug: document.slug.to_owned(),
             toolkit: document.toolkit.to_owned(),
             flags: document.effect.map_or(0, |effect| effect as u8)
                 | if document.is_deprecated { DEPRECATED } else { 0 },
             lengths: [0; FIELDS.len()],
+            title,
         });
         self.read(name);
         self.read(document.title);
@@ -96,6 +100,13 @@ impl IndexBuilder {
         }
         self.put(PARAMETER_TEXTS, false);
         self.name_toolkit(document);
+    }
+
+    /// The hash of a title, if it has several terms.
+    fn title(&mut self, title: &str) -> Option<u32> {
+        let mut terms = Vec::new();
+        self.words.each(title, |word| terms.extend(word.parts));
+        TITLE_TERMS.contains(&terms.len()).then(|| title_hash(&terms))
     }
 
     /// Adds the terms of a text to the field that is read.
@@ -194,6 +205,9 @@ impl IndexBuilder {
             counts.push(put_postings(entries, &documents, &averages, &mut postings));
         }
         postings.shrink_to_fit();
+        let titles = (0_u32..).zip(&documents).filter_map(|(place, document)| Some((document.title?, place)));
+        let mut titles: Vec<(u32, u32)> = titles.collect();
+        titles.sort_unstable();
         Index {
             terms: Texts::new(used),
             starts,
@@ -204,6 +218,7 @@ impl IndexBuilder {
             flags: documents.iter().map(|document| document.flags).collect(),
             toolkits,
             names,
+            titles,
         }
     }
 

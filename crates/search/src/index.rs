@@ -28,6 +28,20 @@ pub struct Index {
     pub(crate) toolkits: Vec<String>,
     /// The terms of a name of a toolkit, and its place; sorted.
     pub(crate) names: Vec<(Vec<String>, u16)>,
+    /// Hashes of titles with their documents; sorted.
+    pub(crate) titles: Vec<(u32, u32)>,
+}
+
+/// Number of terms of a title that counts as one: a single word says too little.
+pub(crate) const TITLE_TERMS: std::ops::RangeInclusive<usize> = 2..=10;
+
+/// The hash of the terms of a title.
+pub(crate) fn title_hash(terms: &[String]) -> u32 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    terms.hash(&mut hasher);
+    // Its upper half.
+    u32::try_from(hasher.finish() >> 32).unwrap_or_default()
 }
 
 impl fmt::Debug for Index {
@@ -69,7 +83,12 @@ impl Index {
     /// Memory that the index takes, in bytes, without that of its few toolkits.
     pub fn memory(&self) -> usize {
         let numbers = self.starts.len() + self.counts.len();
-        self.terms.memory() + self.slugs.memory() + 4 * numbers + self.postings.len() + 3 * self.len()
+        self.terms.memory()
+            + self.slugs.memory()
+            + 4 * numbers
+            + self.postings.len()
+            + 8 * self.titles.len()
+            + 3 * self.len()
     }
 
     /// The places of the toolkits with a name that stands in a sequence of terms.
@@ -84,6 +103,21 @@ impl Index {
         named.sort_unstable();
         named.dedup();
         named
+    }
+
+    /// The documents whose title stands in a sequence of terms, sorted.
+    pub(crate) fn titled(&self, sequence: &[String]) -> Vec<u32> {
+        let mut titled = Vec::new();
+        for length in TITLE_TERMS {
+            for window in sequence.windows(length) {
+                let hash = title_hash(window);
+                let start = self.titles.partition_point(|(other, _)| *other < hash);
+                let same = self.titles[start..].iter().take_while(|(other, _)| *other == hash);
+                titled.extend(same.map(|(_, document)| *document));
+            }
+        }
+        titled.sort_unstable();
+        titled
     }
 
     pub(crate) fn effect(&self, document: u32) -> Option<Effect> {

@@ -9,6 +9,11 @@ use crate::words::Words;
 const SYNONYM: f32 = 0.5;
 /// Weight of a word that a misspelt one is like.
 const MISSPELT: f32 = 0.8;
+/// Weight of a word of which only the beginning is given.
+const INCOMPLETE: f32 = 0.7;
+/// Number of words that a beginning stands for, and its minimum length in bytes.
+const MAX_LONGER: usize = 8;
+const MIN_BEGINNING: usize = 3;
 /// Maximum number of words that are searched for, so that a long text costs no more than a long sentence.
 const MAX_SLOTS: usize = 48;
 /// Maximum length of a word that may be misspelt, in bytes.
@@ -80,9 +85,29 @@ fn slot(term: &str, indexes: &[&Index]) -> Slot {
     let mut terms = vec![(term.to_owned(), 1.0)];
     terms.extend(synonyms.iter().map(|synonym| (synonym.clone(), SYNONYM)));
     if synonyms.is_empty() && !is_known(term, indexes) {
-        terms.extend(similar(term, indexes).map(|similar| (similar, MISSPELT)));
+        terms.extend(longer(term, indexes).into_iter().map(|longer| (longer, INCOMPLETE)));
+        if terms.len() == 1 {
+            terms.extend(similar(term, indexes).map(|similar| (similar, MISSPELT)));
+        }
     }
     Slot { terms }
+}
+
+/// The first terms that begin with this one, as it is typed.
+fn longer(term: &str, indexes: &[&Index]) -> Vec<String> {
+    if term.len() < MIN_BEGINNING {
+        return Vec::new();
+    }
+    let mut longer: Vec<String> = Vec::new();
+    for index in indexes {
+        let places = index.terms.first_not_before(term)..index.terms.len();
+        let found = places.map(|place| index.terms.get(place)).take_while(|other| other.starts_with(term));
+        longer.extend(found.take(MAX_LONGER).map(str::to_owned));
+    }
+    longer.sort_unstable();
+    longer.dedup();
+    longer.truncate(MAX_LONGER);
+    longer
 }
 
 /// The term that a misspelt one is like: with the same first letter, and one or two letters wrong.

@@ -10,6 +10,8 @@ use crate::set::DocumentSet;
 const NAMED: f32 = 0.25;
 /// Its toolkit has a connected account.
 const CONNECTED: f32 = 0.1;
+/// Its title stands in the search.
+const TITLED: f32 = 0.2;
 /// It does what the verb of the search says.
 const SAME_EFFECT: f32 = 0.05;
 /// What remains of the score of a document that will be removed.
@@ -73,12 +75,15 @@ pub fn search(sources: &[Source<'_>], search: &Search<'_>) -> Found {
             .filter(|(_, slug)| search.connected.contains(&slug.as_str()))
             .map(|(place, _)| place)
             .collect();
+        let titled = source.index.titled(&query.sequence);
         named_toolkits.extend(named.iter().filter_map(|place| toolkits.get(usize::from(*place)).cloned()));
         for hit in hits.iter_mut().filter(|hit| hit.source == number) {
             let toolkit = source.index.toolkit_of.get(hit.document as usize);
             let is = |places: &[u16]| toolkit.is_some_and(|place| places.contains(place));
             let does_that = query.effect.is_some() && source.index.effect(hit.document) == query.effect;
-            let parts = [(is(&named), NAMED), (is(&connected), CONNECTED), (does_that, SAME_EFFECT)];
+            let is_titled = titled.binary_search(&hit.document).is_ok();
+            let parts =
+                [(is(&named), NAMED), (is(&connected), CONNECTED), (is_titled, TITLED), (does_that, SAME_EFFECT)];
             hit.score += best * parts.iter().filter(|(holds, _)| *holds).map(|(_, part)| part).sum::<f32>();
             if source.index.is_deprecated(hit.document) {
                 hit.score *= DEPRECATED;

@@ -50,6 +50,7 @@ fn the_tool_that_is_meant_comes_first() {
         ("chatterPostMessage", "CHATTER_POST_MESSAGE"),
         ("which chanels", "CHATTER_LIST_CHANNELS"),
         ("remove an e-mail", "MAILY_DELETE_EMAIL"),
+        ("chat", "CHATTER_CREATE_PR"),
     ] {
         assert_eq!(found(&index, text).first().map(String::as_str), Some(slug), "{text}: {:?}", found(&index, text));
     }

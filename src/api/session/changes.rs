@@ -39,6 +39,14 @@ pub struct AttachedTools {
     custom_tools: Option<Vec<CustomTool>>,
 }
 
+impl AttachedTools {
+    /// The tools as they were given.
+    pub(super) fn into_tools(self) -> Experimental {
+        let Self { custom_toolkits, custom_tools } = self;
+        Experimental { custom_toolkits, custom_tools, ..Experimental::default() }
+    }
+}
+
 /// A current or earlier policy of the session.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionHistory")]
@@ -72,11 +80,7 @@ pub async fn attach(
     body: JsonBody<Attachment>,
 ) -> Result<Response, ApiError> {
     // A repetition has the same result: nothing is stored.
-    let mut given = Experimental::default();
-    if let Some(tools) = body.value.experimental {
-        given.custom_toolkits = tools.custom_toolkits;
-        given.custom_tools = tools.custom_tools;
-    }
+    let given = body.value.experimental.map(AttachedTools::into_tools).unwrap_or_default();
     let session = app.sessions.attach(&caller.project_id, &id.as_str().into(), given).await?;
     Ok(json(StatusCode::OK, &session_view(&session, &app.core.settings.public_url, true))?)
 }

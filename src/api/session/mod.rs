@@ -6,6 +6,7 @@ pub(in crate::api) mod operations;
 pub mod proxy;
 pub mod proxy_response;
 pub mod results;
+pub mod search;
 pub mod toolkits;
 pub mod tools;
 pub mod view;

@@ -1,7 +1,7 @@
 //! Operations on sessions (contract section 2).
 
 use super::view::SessionResponse;
-use super::{changes, links, proxy, proxy_response, results, toolkits, tools};
+use super::{changes, links, proxy, proxy_response, results, search, toolkits, tools};
 use crate::api::http::page::Page;
 use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission, handler};
 use crate::api::session;
@@ -180,7 +180,25 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .paged(tools::MAX_PAGE_SIZE)
         },
     ),
-    Operation::later("POST", "/tool_router/session/{session_id}/search", Keys::ProjectOrUser, EXECUTE, "search"),
+    Operation::works(
+        "POST",
+        "/tool_router/session/{session_id}/search",
+        Keys::ProjectOrUser,
+        EXECUTE,
+        handler!(search::search),
+        || {
+            Docs::ok("Find tools by what a user wants")
+                .about(
+                    "The tools that fit each query best, with their schemas, the user's connections to their toolkits, and \
+                     what has to be done first. Only tools that the session may run are found; if another one fits \
+                     better, the response says which rule leaves it out. `toolkits` is an extension of this server, \
+                     which the TypeScript SDK sends.",
+                )
+                .body::<search::SearchBody>()
+                .response::<search::SearchResponse>()
+                .without_key("Leave the header out; nothing is changed.")
+        },
+    ),
     Operation::works(
         "POST",
         "/tool_router/session/{session_id}/execute",

@@ -57,7 +57,7 @@ pub async fn list(
         search: query.text("query").or_else(|| query.text("search")).map(str::to_owned),
         include_deprecated: query.flag("include_deprecated")?.unwrap_or(false),
     };
-    let found = app.tools.list(&filter);
+    let found = app.tools.list(&filter).await?;
     Ok(json(StatusCode::OK, &page.envelope_of_slice(&found, |found| view::item(&app, found)))?)
 }
 

@@ -9,6 +9,7 @@ pub mod patch;
 pub mod policy;
 pub mod resolve;
 pub mod rules;
+mod session_accounts;
 pub mod toolkits;
 
 use std::sync::Arc;

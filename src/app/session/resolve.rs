@@ -242,7 +242,7 @@ fn choices(session: &Session, candidates: &[Option<Arc<AccountRow>>]) -> Result<
 
 /// Whether the session's user may use an account: a PRIVATE one if it is theirs, a SHARED one if its access
 /// list allows them now.
-fn may_use(session: &Session, account: &AccountRow) -> Result<bool> {
+pub(super) fn may_use(session: &Session, account: &AccountRow) -> Result<bool> {
     match account.account_type {
         AccountType::Private => Ok(account.user_id == session.user_id),
         AccountType::Shared => may_use_shared(account, &session.user_id),

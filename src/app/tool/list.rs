@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use switchboard_catalog::{Tool, ToolRow, Toolkit};
+use switchboard_search::{DocumentSet, Search, Source};
 use switchboard_types::AllowedTools;
 
+use super::search::ToolIndex;
 use super::{Tools, tags};
 use crate::app::base::tools::FoundTool;
 use crate::app::session::Session;
@@ -32,7 +34,19 @@ pub struct ToolFilter {
 
 impl Tools {
     /// The tools of a filter: in the order of their slugs, or the best first if it searches.
-    pub fn list(&self, filter: &ToolFilter) -> Vec<FoundTool> {
+    ///
+    /// # Errors
+    /// The index of the tools cannot be made.
+    pub async fn list(&self, filter: &ToolFilter) -> Result<Vec<FoundTool>> {
+        let found = self.filtered(filter);
+        match filter.search.as_deref().filter(|_| filter.slugs.is_empty()) {
+            Some(search) => Ok(ranked(&*self.indexes.of(&self.core).await?, &found, search)),
+            None => Ok(found),
+        }
+    }
+
+    /// The tools of a filter in the order of their slugs, whether or not it searches.
+    fn filtered(&self, filter: &ToolFilter) -> Vec<FoundTool> {
         if !filter.slugs.is_empty() {
             return filter.slugs.iter().filter_map(|slug| self.find(slug).ok()).collect();
         }
@@ -44,9 +58,6 @@ impl Tools {
             }
         };
         found.retain(|found| filter.admits(&found.row) && filter.is_of_auth_config(found));
-        if let Some(search) = &filter.search {
-            return ranked(found, search);
-        }
         found
     }
 
@@ -60,9 +71,9 @@ impl Tools {
         let preload = session.config.preload.as_ref().and_then(|preload| preload.tools.as_ref());
         let mut found = match preload {
             None => Vec::new(),
-            Some(PreloadTools::All(_)) => self.list(&ToolFilter::default()),
+            Some(PreloadTools::All(_)) => self.filtered(&ToolFilter::default()),
             Some(PreloadTools::These(slugs)) => {
-                self.list(&ToolFilter { slugs: slugs.clone(), ..ToolFilter::default() })
+                self.filtered(&ToolFilter { slugs: slugs.clone(), ..ToolFilter::default() })
             }
         };
         found.retain(|found| is_allowed(session, found));
@@ -127,28 +138,14 @@ pub fn is_deprecated(tool: &Tool) -> bool {
     tool.deprecated || tool.replaced_by.is_some()
 }
 
-/// Those in which a word of the search stands, the best first.
-fn ranked(found: Vec<FoundTool>, search: &str) -> Vec<FoundTool> {
-    let search = search.to_lowercase();
-    let words: Vec<&str> =
-        search.split(|letter: char| !letter.is_alphanumeric()).filter(|word| word.len() > 1).collect();
-    let mut scored: Vec<(u32, FoundTool)> =
-        found.into_iter().map(|found| (score(&found, &words), found)).filter(|(score, _)| *score > 0).collect();
-    scored.sort_by(|(one, first), (other, second)| other.cmp(one).then_with(|| first.row.slug.cmp(&second.row.slug)));
-    scored.into_iter().map(|(_, found)| found).collect()
-}
-
-/// How many words stand in a tool's texts: a word of its name counts more than one of its description.
-fn score(found: &FoundTool, words: &[&str]) -> u32 {
-    let row = &found.row;
-    let name = format!("{} {} {}", row.slug, row.title, found.toolkit.name).to_lowercase();
-    let use_cases = row.use_cases.join(" ").to_lowercase();
-    let description = row.description.to_lowercase();
-    let of_word = |word: &&str| {
-        [(&name, 4), (&use_cases, 2), (&description, 1)]
-            .into_iter()
-            .map(|(text, weight)| if text.contains(*word) { weight } else { 0 })
-            .sum::<u32>()
-    };
-    words.iter().map(of_word).sum()
+/// The tools among these that fit a search, the best first.
+fn ranked(index: &ToolIndex, among: &[FoundTool], search: &str) -> Vec<FoundTool> {
+    let mut allowed = DocumentSet::new(index.index.len());
+    for document in among.iter().filter_map(|found| index.index.document(&found.row.slug)) {
+        allowed.insert(document);
+    }
+    let source = Source { index: &index.index, allowed: Some(&allowed) };
+    let search = Search { text: search, limit: among.len(), ..Search::default() };
+    let hits = switchboard_search::search(&[source], &search).hits;
+    hits.iter().filter_map(|hit| index.tool(hit.document).cloned()).collect()
 }

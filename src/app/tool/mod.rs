@@ -25,6 +25,7 @@ mod repeat;
 pub mod response;
 mod run;
 pub mod scopes;
+pub mod search;
 
 use std::sync::Arc;
 
@@ -44,8 +45,9 @@ pub(crate) use front_end::unsent_request;
 use offer::Offers;
 use pages::AllPages;
 pub(in crate::app) use run::wrong_arguments;
+use search::Indexes;
 
-/// Lists and runs tools.
+/// Lists, finds and runs tools.
 pub struct Tools {
     core: Arc<Core>,
     executor: Arc<Executor>,
@@ -56,6 +58,7 @@ pub struct Tools {
     ring: KeyRing,
     checks: Checks,
     offers: Offers,
+    indexes: Indexes,
 }
 
 crate::redacted_debug!(Tools, ToolCall);
@@ -82,6 +85,8 @@ impl Tools {
             checks: Checks::default(),
             offers: Offers::default(),
         }
+        let (checks, offers, indexes) = (Checks::default(), Offers::default(), Indexes::default());
+        Self { core, executor, links, files, sessions, ring, checks, offers, indexes }
     }
 }
 

@@ -53,6 +53,44 @@ impl Store {
         })
         .await
     }
+
+    /// The user's ACTIVE private accounts of several toolkits with enabled auth configs, most recently connected first:
+    /// for each toolkit at most `limit`, limited to an auth config if one is given.
+    pub async fn active_accounts_of_toolkits(
+        &self,
+        project: &ProjectId,
+        user: &str,
+        toolkits: Vec<(String, Option<AuthConfigId>)>,
+        limit: i64,
+    ) -> Result<Vec<AccountRow>, ReadError> {
+        if toolkits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut args: Vec<Value> = vec![project.into(), user.into(), limit.into()];
+        let values = push_values(&mut args, toolkits);
+        let sql = format!(
+            "WITH found(wanted, config) AS (VALUES {values}),
+                  placed(id, place) AS (
+                SELECT id, ROW_NUMBER() OVER (PARTITION BY toolkit ORDER BY connected_at DESC, id DESC)
+                  FROM connected_accounts JOIN found ON toolkit = found.wanted
+                 WHERE project_id = $1 AND user_id = $2 AND status = 'ACTIVE' AND account_type = 'PRIVATE'
+                   AND deleted_at IS NULL AND (found.config IS NULL OR auth_config_id = found.config)
+                   AND {ENABLED_AUTH_CONFIG})
+             {SELECT}WHERE id IN (SELECT id FROM placed WHERE place <= $3) ORDER BY connected_at DESC, id DESC"
+        );
+        self.scan(project, move |reading| reading.all_consistent(&sql, &args, read)).await
+    }
+}
+
+/// Appends the arguments of pairs of a toolkit and an auth config, and returns their `VALUES`.
+fn push_values(args: &mut Vec<Value>, pairs: Vec<(String, Option<AuthConfigId>)>) -> String {
+    let mut values = String::new();
+    for (toolkit, auth_config) in pairs {
+        args.extend([toolkit.into(), auth_config.into()]);
+        let comma = if values.is_empty() { "" } else { ", " };
+        let _ = write!(values, "{comma}(${}, ${})", args.len() - 1, args.len());
+    }
+    values
 }
 
 /// Accounts by id, each for the toolkit for which it is requested.
@@ -86,12 +124,7 @@ fn read_newest(
         return Ok(Vec::new());
     }
     let mut args: Vec<Value> = vec![project.into(), user.into()];
-    let mut values = String::new();
-    for (toolkit, auth_config) in wanted {
-        args.extend([toolkit.into(), auth_config.into()]);
-        let comma = if values.is_empty() { "" } else { ", " };
-        let _ = write!(values, "{comma}(${}, ${})", args.len() - 1, args.len());
-    }
+    let values = push_values(&mut args, wanted);
     let newest = |condition: &str| {
         format!(
             "SELECT id FROM connected_accounts
