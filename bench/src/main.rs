@@ -32,6 +32,7 @@ mod proxy;
 mod report;
 mod rounds;
 mod scale;
+mod search;
 mod session;
 mod start;
 mod stats;
@@ -91,6 +92,9 @@ fn measure(benchmark: Benchmark, options: &Options) -> Result<()> {
 }
 
 async fn run(benchmark: Benchmark, options: &Options) -> Result<()> {
+    if benchmark == Benchmark::Search {
+        return show(options, &search::measure(&options.search_data).context("measuring the search")?);
+    }
     let own = std::env::current_exe().context("cannot tell where this program is")?;
     let beside = own.parent().context("this program is in no folder")?;
     let builds = options.builds(beside)?;

@@ -53,7 +53,9 @@ pub enum Benchmark {
     Mixed,
     /// Links that expire as quickly as they are made: the backlog of the sweep, and latency; takes `--minutes`.
     Sweep,
-    /// All but `wave`, `strain`, `mixed` and `sweep`.
+    /// The tool search at 10,000 and 100,000 tools, without a server.
+    Search,
+    /// All but `wave`, `strain`, `mixed`, `sweep` and `search`.
     All,
 }
 
@@ -94,6 +96,9 @@ pub struct Options {
     /// Response time of the token endpoint of `wave` and `mixed`, in milliseconds.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=5_000))]
     pub provider_ms: u64,
+    /// Folder with the operations and sentences of `search`.
+    #[arg(long, value_name = "DIR", default_value = "target/search")]
+    pub search_data: PathBuf,
     /// File for the server's log [default: none].
     #[arg(long, value_name = "FILE")]
     pub server_log: Option<PathBuf>,

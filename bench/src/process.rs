@@ -27,7 +27,7 @@ pub struct Memory {
 
 impl Memory {
     /// From the text of `/proc/<pid>/status`.
-    fn read(status: &str) -> Option<Self> {
+    pub fn read(status: &str) -> Option<Self> {
         let kib = |name: &str| {
             let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
             value.trim().strip_suffix("kB")?.trim().parse().ok()

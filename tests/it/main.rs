@@ -10,6 +10,7 @@ mod documents;
 mod language;
 mod promises;
 mod services;
+mod tool_search;
 
 #[expect(dead_code, reason = "flows.rs uses the rest")]
 mod connect {

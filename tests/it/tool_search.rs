@@ -55,8 +55,11 @@ fn what_people_ask_for_is_among_the_first_five() {
 fn no_sentence_is_a_use_case_of_a_tool_and_every_toolkit_is_asked_for() {
     let catalog = Catalog::builtin();
     let plain = |text: &str| text.trim_matches(['.', '?', '!']).to_lowercase();
-    let use_cases: Vec<String> =
-        catalog.iter().flat_map(|toolkit| toolkit.tools()).flat_map(|tool| tool.use_cases.iter().map(|text| plain(text))).collect();
+    let use_cases: Vec<String> = catalog
+        .iter()
+        .flat_map(|toolkit| toolkit.tools())
+        .flat_map(|tool| tool.use_cases.iter().map(|text| plain(text)))
+        .collect();
     let sentences: Vec<_> = ["service named", "service not named"].into_iter().flat_map(sentences).collect();
     for (text, _) in &sentences {
         assert!(!use_cases.contains(&plain(text)), "{text}");

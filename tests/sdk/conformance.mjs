@@ -343,11 +343,21 @@ test('session.proxyExecute without an account', 'session.proxyExecute', async ()
   assert.ok(status(error) >= 400 && status(error) < 500, words(error));
 });
 
-const session501 = (name, call) => test(name, async () => {
-  const session = await newSession();
-  return notBuilt(() => call(session));
+test('session.search', async () => {
+  const found = await (await newSession()).search({ query: 'list my notes', toolkits: ['sandbox'] });
+  assert.ok(found.success && found.error === null, JSON.stringify(found));
+  assert.equal(found.results[0].primaryToolSlugs[0], 'SANDBOX_LIST_NOTES');
+  assert.equal(found.toolSchemas.SANDBOX_LIST_NOTES.inputSchema.type, 'object');
+  assert.deepEqual(found.toolkitConnectionStatuses.map(it => [it.toolkit, it.hasActiveConnection]), [['sandbox', false]]);
+  const { session } = await connected();
+  const { toolkitConnectionStatuses } = await session.search({ query: 'list my notes' });
+  assert.ok(toolkitConnectionStatuses.some(it => it.toolkit === 'sandbox' && it.hasActiveConnection));
 });
-session501('session.search', it => it.search({ query: 'list my notes' }));
+
+test('session.search that finds nothing', 'session.search', async () => {
+  const found = await (await newSession()).search({ query: 'xylophone zzyzx' });
+  assert.ok(!found.success && found.results[0].error.startsWith('No tool fits.'), JSON.stringify(found));
+});
 
 test('session.tools', async () => {
   assert.deepEqual(await (await newSession()).tools(), []);

@@ -433,7 +433,21 @@ def _():
 
 @case("session.search")
 def _():
-    return not_built(new_session().search, query="list my notes")
+    found = new_session().search(query="list my notes")
+    assert found.success and found.error is None, found
+    assert found.results[0].primary_tool_slugs[0] == "SANDBOX_LIST_NOTES", found
+    assert found.tool_schemas["SANDBOX_LIST_NOTES"].input_schema["type"] == "object", found
+    (status_,) = [it for it in found.toolkit_connection_statuses if it.toolkit == "sandbox"]
+    assert not status_.has_active_connection and "/link" in status_.status_message, status_
+    session, _account = connected()
+    statuses = session.search(query="list my notes").toolkit_connection_statuses
+    assert [it.has_active_connection for it in statuses if it.toolkit == "sandbox"] == [True], statuses
+
+
+@case("session.search that finds nothing", "session.search")
+def _():
+    found = new_session().search(query="xylophone zzyzx")
+    assert not found.success and found.results[0].error.startswith("No tool fits."), found
 
 
 @case("session.execute")

@@ -100,6 +100,7 @@ const RECORDED: &[(&str, &str)] = recorded![
     "post_tool_router_session_session_id_mounts_mount_id_upload_url",
     "post_tool_router_session_session_id_proxy_execute",
     "post_tool_router_session_session_id_read_result",
+    "post_tool_router_session_session_id_search",
     "post_toolkits_multi",
     "post_toolkits_slug_scopes_recommended",
     "post_tools_execute_proxy",

@@ -29,7 +29,7 @@ use crate::support::tools::root;
 const WITHOUT_EXAMPLE: &[(&str, &str)] = &[("get_tools_enum", "hundreds of slugs, which change with every tool")];
 
 /// Operations that are not a GET and write no audit event: they read, use an account, or change nothing here.
-const UNNOTED: [&str; 19] = [
+const UNNOTED: [&str; 20] = [
     "post_logs_tool_execution",
     "post_internal_action_execution_logs",
     "post_project_usage_summary",
@@ -45,6 +45,7 @@ const UNNOTED: [&str; 19] = [
     "post_tool_router_session_session_id_execute",
     "post_tool_router_session_session_id_execute_meta",
     "post_tool_router_session_session_id_read_result",
+    "post_tool_router_session_session_id_search",
     "post_tools_execute_tool_slug",
     "post_tools_scopes_required",
     "post_api_key_revocation",
@@ -186,6 +187,10 @@ async fn tools(world: &mut World, session: &str) {
     let step = Step { body: Some(meta), ..at(&in_session) };
     world.call("post_tool_router_session_session_id_execute_meta", step).await;
     approvals(world, session).await;
+    let queries =
+        json!({ "queries": [{ "use_case": "write down when the meeting is", "known_fields": "text:Friday" }] });
+    let step = Step { body: Some(queries), ..at(&in_session) };
+    world.call("post_tool_router_session_session_id_search", step).await;
     let listed = [("tool_slugs", "SANDBOX_LIST_NOTES")];
     world.call("get_tools", Step { query: &listed, ..Step::default() }).await;
     let slug = [("tool_slug", "SANDBOX_CREATE_NOTE")];

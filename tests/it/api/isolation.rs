@@ -101,6 +101,8 @@ fn requests() -> Vec<(Kind, &'static str, String, Value)> {
             json!({ "slug": "COMPOSIO_MANAGE_CONNECTIONS", "arguments": { "toolkits": ["sandbox"] } }),
         ),
         (Session, "GET", "/tool_router/session/{ID}/approvals".to_owned(), Value::Null),
+            "/tool_router/session/{ID}/search".to_owned(),
+            json!({ "queries": [{ "use_case": "list notes" }] }),
         (Session, "PATCH", "/tool_router/session/{ID}".to_owned(), json!({ "tags": ["readOnlyHint"] })),
         (Session, "POST", "/tool_router/session/{ID}/attach".to_owned(), json!({})),
         (Session, "GET", "/tool_router/session/{ID}/config_history".to_owned(), Value::Null),

@@ -59,6 +59,7 @@ mod revocation;
 mod revocation_on_request;
 mod scope_headers;
 mod scoped_keys;
+mod search;
 mod secret_addresses;
 mod session_history;
 mod session_keys;
