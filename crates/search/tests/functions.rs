@@ -1,5 +1,5 @@
 //! How well functions are found among thousands: sentences of the Berkeley Function Calling Leaderboard, and 10,000 real
-//! operations that nobody asks for. `scripts/setup` fetches both (tests/search/README.md).
+//! operations that no sentence asks for. `scripts/setup` fetches both (tests/search/README.md).
 #![expect(clippy::expect_used, reason = "a test that cannot go on should stop where it stands")]
 #![expect(clippy::cast_precision_loss, reason = "parts of small counts")]
 

@@ -69,14 +69,15 @@ impl Store {
         let mut args: Vec<Value> = vec![project.into(), user.into(), limit.into()];
         let values = push_values(&mut args, toolkits);
         let sql = format!(
-            "WITH found(wanted, config) AS (VALUES {values}),
-                  placed(id, place) AS (
-                SELECT id, ROW_NUMBER() OVER (PARTITION BY toolkit ORDER BY connected_at DESC, id DESC)
-                  FROM connected_accounts JOIN found ON toolkit = found.wanted
-                 WHERE project_id = $1 AND user_id = $2 AND status = 'ACTIVE' AND account_type = 'PRIVATE'
-                   AND deleted_at IS NULL AND (found.config IS NULL OR auth_config_id = found.config)
-                   AND {ENABLED_AUTH_CONFIG})
-             {SELECT}WHERE id IN (SELECT id FROM placed WHERE place <= $3) ORDER BY connected_at DESC, id DESC"
+            "WITH found(wanted, config) AS (VALUES {values})
+             {SELECT}WHERE id IN (
+                SELECT chosen.id FROM found JOIN connected_accounts AS chosen ON chosen.id IN (
+                    SELECT id FROM connected_accounts
+                     WHERE project_id = $1 AND user_id = $2 AND connected_accounts.toolkit = found.wanted
+                       AND status = 'ACTIVE' AND account_type = 'PRIVATE' AND deleted_at IS NULL
+                       AND (found.config IS NULL OR auth_config_id = found.config) AND {ENABLED_AUTH_CONFIG}
+                     ORDER BY connected_at DESC, id DESC LIMIT $3))
+             ORDER BY connected_at DESC, id DESC"
         );
         self.scan(project, move |reading| reading.all_consistent(&sql, &args, read)).await
     }

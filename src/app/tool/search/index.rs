@@ -119,8 +119,8 @@ impl Indexes {
     pub async fn of(&self, core: &Core) -> Result<Arc<ToolIndex>> {
         let catalog = core.catalog.get();
         let mut current = self.current.lock().await;
-        if let Some((of, index)) = current.as_ref().filter(|(of, _)| of.as_ptr() == Arc::as_ptr(&catalog)) {
-            debug_assert!(of.upgrade().is_some());
+        // A weak pointer keeps the address from being used again.
+        if let Some((_, index)) = current.as_ref().filter(|(of, _)| of.as_ptr() == Arc::as_ptr(&catalog)) {
             return Ok(Arc::clone(index));
         }
         let of = Arc::downgrade(&catalog);
