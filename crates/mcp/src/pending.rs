@@ -42,7 +42,7 @@ impl Pending {
     pub(crate) fn answer(&self, scope: &str, id: &str, answer: Answer) {
         let sender = self.lock().remove(&(scope.to_owned(), id.to_owned()));
         if let Some(sender) = sender {
-            // Whoever asked may have gone.
+            // The request that asked may have ended.
             let _ = sender.send(answer);
         }
     }

@@ -115,7 +115,7 @@ pub trait Server: Send + Sync + 'static {
     fn scope(&self) -> String;
     /// Now, in seconds since 1970.
     fn now(&self) -> u64;
-    /// A session id with this content, which nobody else can make.
+    /// A session id with this content, which only this server can make.
     fn seal(&self, content: &[u8]) -> String;
     /// The content of a session id; none if it is none of this server.
     fn open(&self, session_id: &str) -> Option<Vec<u8>>;

@@ -41,13 +41,12 @@ async fn bad_arguments_are_results_that_a_model_can_act_upon() {
         (
             "UP_CREATE_NOTE",
             json!({ "folder": "f", "txt": "x" }),
-            "arguments.txt: is no argument of this tool; did you mean `text`?",
+            "arguments.txt: is no argument of this tool; did you mean `text`? arguments.text: is required.",
         ),
         (
             "UP_CREATE_NOTE",
-            json!({ "labels": [3] }),
-            "arguments.folder: is required. arguments.text: is required. \
-             arguments.labels[0]: must be of type string, not integer.",
+            json!({ "folder": "f", "text": "x".repeat(21) }),
+            "arguments.text: must have at most 20 characters.",
         ),
         ("UP_CREATE_NOTE", json!("no object"), "arguments: must be an object."),
         ("UP_DELETE_NOTE", json!({ "id": "x" }), "arguments.id: must be of type integer, not string."),
