@@ -29,13 +29,13 @@ pub struct Answer {
     /// What to do; null if there is nothing to do.
     fix: Option<String>,
     /// What happened, in order.
-    timeline: Vec<Step>,
+    timeline: Vec<StepItem>,
 }
 
 /// A step of a call.
 #[derive(Debug, JsonSchema, Serialize)]
 #[schemars(rename = "CallStep")]
-struct Step {
+struct StepItem {
     /// A word for programs: `received`, `allowed`, `account`, `sent`, `answered`, `mapped`, `off_loaded`, `idempotency` or
     /// `ended`.
     step: &'static str,
@@ -77,12 +77,12 @@ impl From<CallExplanation> for Answer {
             state: explanation.state.as_str(),
             summary: explanation.summary,
             fix: explanation.fix,
-            timeline: explanation.timeline.into_iter().map(Step::from).collect(),
+            timeline: explanation.timeline.into_iter().map(StepItem::from).collect(),
         }
     }
 }
 
-impl From<CallStep> for Step {
+impl From<CallStep> for StepItem {
     fn from(step: CallStep) -> Self {
         Self {
             step: step.step,

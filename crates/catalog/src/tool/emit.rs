@@ -29,7 +29,9 @@ impl Tool {
     pub fn input_schema(&self) -> Map<String, Value> {
         let mut properties: Map<String, Value> =
             self.input.iter().map(|(name, argument)| (name.clone(), argument.schema.clone().into())).collect();
-        properties.iter_mut().for_each(|(name, schema)| name_files(name, schema));
+        for (name, schema) in &mut properties {
+            name_files(name, schema);
+        }
         let required: Vec<&String> =
             self.input.iter().filter(|(_, argument)| argument.required).map(|(name, _)| name).collect();
         let mut schema = Map::new();
@@ -65,14 +67,18 @@ fn name_files(name: &str, schema: &mut Value) {
         members.insert("title".to_owned(), title.replace('_', " ").into());
     }
     if let Some(Value::Object(properties)) = members.get_mut("properties") {
-        properties.iter_mut().for_each(|(name, schema)| name_files(name, schema));
+        for (name, schema) in properties {
+            name_files(name, schema);
+        }
     }
     if let Some(items) = members.get_mut("items") {
         name_files(name, items);
     }
     for key in ["anyOf", "oneOf", "allOf"] {
         if let Some(Value::Array(variants)) = members.get_mut(key) {
-            variants.iter_mut().for_each(|variant| name_files(name, variant));
+            for variant in variants {
+                name_files(name, variant);
+            }
         }
     }
 }

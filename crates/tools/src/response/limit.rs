@@ -31,14 +31,14 @@ impl Budget {
     /// A result within the budget, as `print` writes it. `note` is what is missing already.
     pub(super) fn apply(
         self,
-        data: Map<String, Value>,
-        note: Note,
+        data: &Map<String, Value>,
+        note: &Note,
         print: impl Fn(Map<String, Value>) -> Map<String, Value>,
     ) -> Shaped {
         let items = self.items.unwrap_or(usize::MAX);
         let all = Limits { items, characters: usize::MAX, members: usize::MAX };
         let max_bytes = self.bytes.unwrap_or(usize::MAX);
-        let attempt = |limits: Limits| shown(&data, limits, note.clone(), max_bytes / SHARE, &print);
+        let attempt = |limits: Limits| shown(data, limits, note.clone(), max_bytes / SHARE, &print);
         let fits = |limits: Limits| size(&attempt(limits).data, max_bytes).is_some();
         if self.bytes.is_none() || fits(all) {
             return attempt(all);

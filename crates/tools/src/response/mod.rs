@@ -150,7 +150,7 @@ impl ResponseShape {
             fence::mark(&mut data, untrusted);
         }
         let budget = Budget { items: self.max_items, bytes: self.max_bytes };
-        budget.apply(data, note, |data| match self.format {
+        budget.apply(&data, &note, |data| match self.format {
             ResponseFormat::Csv => table::with_tables(data),
             ResponseFormat::Json | ResponseFormat::Compact => data,
         })
