@@ -94,9 +94,9 @@ async fn an_answer_may_be_packed_in_chunks_or_end_with_its_connection() {
     let world = world().await;
     let body = json!({ "n": 1, "text": "é".repeat(2_000) });
     let plain = body.to_string();
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    packer.write_all(plain.as_bytes()).unwrap();
-    let packed = packer.finish().unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(plain.as_bytes()).unwrap();
+    let packed = encoder.finish().unwrap();
     let chunked = |bytes: &[u8], headers: &str| {
         let mut answer = format!("HTTP/1.1 200 OK\r\n{JSON}{headers}transfer-encoding: chunked\r\n\r\n").into_bytes();
         for chunk in bytes.chunks(97) {

@@ -119,7 +119,7 @@ async fn upload(api: &Api, session: &str) {
     assert_eq!(api.http.send("PUT", url, &[], vec![7; FILE]).await.status, 200);
 }
 
-/// Whether a connection to this address waits for the other end, by the kernel's table (state 02 is SYN_SENT).
+/// Whether a connection to this address waits for the other end, by the kernel's table (state 02 is `SYN_SENT`).
 fn is_connecting_to(host: &str) -> bool {
     let port = host.rsplit(':').next().unwrap().parse::<u16>().unwrap();
     let place = format!("0100007F:{port:04X}");

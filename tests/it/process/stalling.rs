@@ -18,13 +18,16 @@ pub enum Stop {
     InAnswer(Vec<u8>),
 }
 
+/// Where it stops, and who is told.
+type Stopping = (Stop, oneshot::Sender<()>);
+
 /// The provider. It closes every connection after one answer.
 #[derive(Clone)]
 pub struct Stalling {
     pub host: String,
     answer: Vec<u8>,
     requests: Arc<Mutex<usize>>,
-    stop: Arc<Mutex<Option<(Stop, oneshot::Sender<()>)>>>,
+    stop: Arc<Mutex<Option<Stopping>>>,
     /// No connection is accepted without a permit.
     gate: Arc<Semaphore>,
 }

@@ -60,7 +60,7 @@ async fn call(world: &mut World, session: &str, argument: &str, content: &str) -
         world.note("a call with secret arguments", &reply, &[]);
         let answer = reply.expect(200);
         assert_eq!(answer["result_type"], "completed", "{answer}");
-        id = answer["log_id"].as_str().unwrap().to_owned();
+        answer["log_id"].as_str().unwrap().clone_into(&mut id);
     }
     body["dry_run"] = json!(true);
     let reply = world.api.post(&path, &body).await;
