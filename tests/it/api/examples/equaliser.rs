@@ -49,6 +49,10 @@ impl Equaliser {
             Value::Number(number) if number.as_i64().is_some_and(|number| number > 1_500_000_000_000) => {
                 1_768_469_400_000_i64.into()
             }
+            // A time in seconds.
+            Value::Number(number) if number.as_i64().is_some_and(|number| number > 1_500_000_000) => {
+                1_768_469_400_i64.into()
+            }
             other => other.clone(),
         }
     }
