@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use switchboard_mcp::{
     Answers, Cache, Call, Failure, Implementation, Outcome, Peer, Pending, Request, Revision, Server,
 };
+use switchboard_tools::ResponseOptions;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{failure, form_question, link_question, questions, refusal, result, unknown_tool};
@@ -24,6 +26,7 @@ use crate::app::meta::definitions::MetaTool;
 use crate::app::meta::{MetaOptions, MetaTools};
 use crate::app::session::Session;
 use crate::app::session::policy::Fallback;
+use crate::app::tool::response::shape_in;
 use crate::app::tool::{CallOptions, ToolCall};
 use crate::error::{Class, Code, Error, Result};
 use crate::id::Kind;
@@ -39,6 +42,7 @@ const IDEMPOTENCY_KEY: &str = "dev.switchboard/idempotencyKey";
 const PAGE: &str = "dev.switchboard/page";
 const DRY_RUN: &str = "dev.switchboard/dryRun";
 const ACCOUNT: &str = "dev.switchboard/account";
+const RESPONSE: &str = "dev.switchboard/response";
 
 /// Questions of this process that wait for their answers.
 static PENDING: LazyLock<Arc<Pending>> = LazyLock::new(Arc::default);
@@ -129,7 +133,8 @@ impl SessionServer {
         };
         let (account, key) = (text(ACCOUNT), self.key(call)?);
         let given = ToolCall { arguments: arguments(call.arguments.clone())?, account, options };
-        let agent_call = AgentCall { slug: &call.name, call: given, key, off_loads: true };
+        let shape = shape_in(&self.session, Self::response(call)?, RESPONSE)?;
+        let agent_call = AgentCall { slug: &call.name, call: given, key, shape, off_loads: true };
         self.app.meta_tools.call(&self.session, &self.caller.actor(), agent_call).await
     }
 
@@ -141,6 +146,12 @@ impl SessionServer {
         let options = MetaOptions { key: key.as_ref(), is_unasked };
         let outcome = self.app.meta_tools.execute(&self.session, &call.name, given, &context, options).await?;
         Ok(CallResult::new(outcome, context.call.id()))
+    }
+
+    /// The form of the result that the client wants.
+    fn response(call: &Call) -> Result<Option<ResponseOptions>> {
+        let options = call.meta.get(RESPONSE).map(|options| ResponseOptions::deserialize(options)).transpose();
+        options.map_err(|error| Error::field(RESPONSE, error))
     }
 
     /// The key with which the same call may be repeated.

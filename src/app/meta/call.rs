@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use switchboard_tools::ResponseShape;
 
 use super::MetaTools;
 use crate::app::Actor;
@@ -13,6 +14,7 @@ use crate::app::execute::context::CallContext;
 use crate::app::session::Session;
 use crate::app::tool::ToolCall;
 use crate::app::tool::outcome::{NeededLink, Outcome};
+use crate::app::tool::response::ResultOf;
 use crate::error::{Error, Result};
 
 /// What an agent calls, and how.
@@ -24,6 +26,8 @@ pub struct AgentCall<'a> {
     pub call: ToolCall,
     /// The key that the caller gave it.
     pub key: Option<IdempotencyKey>,
+    /// The form of its result.
+    pub shape: ResponseShape,
     /// A large result becomes a file of the session.
     pub off_loads: bool,
 }
@@ -57,7 +61,7 @@ impl MetaTools {
     /// # Errors
     /// As for [`crate::app::tool::Tools::execute`]. Nothing was sent then.
     pub async fn call(&self, session: &Session, actor: &Actor, call: AgentCall<'_>) -> Result<CallResult> {
-        let AgentCall { slug, call, key, off_loads } = call;
+        let AgentCall { slug, call, key, shape, off_loads } = call;
         let actor = actor.clone();
         let logged = match (self.call_log.earlier(key.as_ref()).await?, key) {
             (Earlier::Response(response), _) => return CallResult::replayed(&response),
@@ -75,13 +79,13 @@ impl MetaTools {
                 return Err(error);
             }
         };
-        let mut result = CallResult::new(outcome, logged.id());
-        if off_loads
-            && result.error.is_none()
-            && let Some(Value::Object(data)) = result.response.get_mut("data")
-        {
-            *data = self.tools.off_loaded(session, (slug, logged.id()), std::mem::take(data)).await;
-        }
+        let of = ResultOf { session, tool: slug, log_id: logged.id() };
+        let outcome = if off_loads {
+            self.tools.shaped_or_off_loaded(outcome, of, &shape).await
+        } else {
+            self.tools.shaped(outcome, slug, &shape)
+        };
+        let result = CallResult::new(outcome, logged.id());
         result.keep(&logged).await?;
         Ok(result)
     }

@@ -7,6 +7,7 @@ pub mod definitions;
 mod multi_execute;
 mod raw_call;
 mod schemas;
+mod search;
 mod wait;
 
 use std::sync::Arc;
@@ -102,7 +103,7 @@ impl MetaTools {
         let arguments = tool.check.check(arguments).map_err(|mistakes| wrong_arguments(&mistakes))?;
         let arguments = Value::Object((*arguments).clone());
         let done = match tool.kind {
-            MetaKind::SearchTools => return Err(Error::new(Code::NotImplemented, "Search is not built yet")),
+            MetaKind::SearchTools => self.search(session, read(arguments)?).await?,
             MetaKind::GetToolSchemas => self.schemas(session, &read(arguments)?),
             MetaKind::ManageConnections => self.manage_connections(session, &read(arguments)?, context).await?,
             MetaKind::WaitForConnections => self.wait_for_connections(session, &read(arguments)?).await?,

@@ -7,6 +7,7 @@
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use switchboard_tools::{ResponseOptions, ResponseShape};
 
 use super::call::AgentCall;
 use super::{MetaTools, members};
@@ -15,6 +16,7 @@ use crate::app::approval::Question;
 use crate::app::base::idempotency::IdempotencyKey;
 use crate::app::session::Session;
 use crate::app::tool::outcome::Outcome;
+use crate::app::tool::response::shape_in;
 use crate::app::tool::{CallOptions, ToolCall};
 use crate::error::{Code, Error, Result};
 
@@ -33,6 +35,7 @@ struct Entry {
     arguments: Map<String, Value>,
     account: Option<String>,
     page: Option<String>,
+    response: Option<ResponseOptions>,
     #[serde(default)]
     dry_run: bool,
 }
@@ -76,9 +79,14 @@ impl MetaTools {
             return Ok(Outcome::NeedsApproval(distinct(questions)));
         }
         let off_loads = wanted.sync_response_to_workbench;
-        let calls = wanted.tools.iter().zip(decided).enumerate().map(|(index, (entry, decided))| async move {
+        let shapes = wanted.tools.iter().enumerate().map(|(index, entry)| {
+            shape_in(session, entry.response.clone(), &format!("arguments.tools[{index}].response"))
+        });
+        let shapes: Vec<ResponseShape> = shapes.collect::<Result<_>>()?;
+        let calls = wanted.tools.iter().zip(decided).zip(shapes).enumerate();
+        let calls = calls.map(|(index, ((entry, decided), shape))| async move {
             let key = key.map(|key| key.of_part(index));
-            let call = AgentCall { slug: &entry.tool_slug, call: entry.to_call(is_unasked), key, off_loads };
+            let call = AgentCall { slug: &entry.tool_slug, call: entry.to_call(is_unasked), key, shape, off_loads };
             let result = match decided {
                 Ok(_) => self.call(session, actor, call).await,
                 Err(error) => Err(error),

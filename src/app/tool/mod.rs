@@ -4,8 +4,8 @@
 //! scopes, the request, the provider's answer, the result. Everything up to the request is checked before anything is
 //! sent, and before a file that an argument names is fetched (`file_arguments.rs`). Surfaces differ only in how they print an [`Outcome`].
 
-mod approve;
 mod active_content;
+mod approve;
 mod checks;
 mod decide;
 pub mod direct;
@@ -74,19 +74,8 @@ impl Tools {
         approvals: Arc<Approvals>,
         ring: KeyRing,
     ) -> Self {
-        Self {
-            core,
-            executor,
-            links,
-            files,
-            sessions,
-            approvals,
-            ring,
-            checks: Checks::default(),
-            offers: Offers::default(),
-        }
         let (checks, offers, indexes) = (Checks::default(), Offers::default(), Indexes::default());
-        Self { core, executor, links, files, sessions, ring, checks, offers, indexes }
+        Self { core, executor, links, files, sessions, approvals, ring, checks, offers, indexes }
     }
 }
 
