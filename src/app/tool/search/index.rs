@@ -102,8 +102,12 @@ fn add(builder: &mut IndexBuilder, toolkit: &Toolkit, tool: &Tool) {
 /// The index of the catalog in force, and which of its tools sessions may run by their policies.
 pub(in crate::app::tool) struct Indexes {
     current: tokio::sync::Mutex<Option<(Weak<Catalog>, Arc<ToolIndex>)>>,
-    allowed: Mutex<LruCache<(SessionId, i64), (Weak<ToolIndex>, Arc<DocumentSet>)>>,
+    /// By session and version of its policy.
+    allowed: Mutex<LruCache<(SessionId, i64), AllowedTools>>,
 }
+
+/// Tools that a session may run, of the index that they are numbered in.
+type AllowedTools = (Weak<ToolIndex>, Arc<DocumentSet>);
 
 impl Default for Indexes {
     fn default() -> Self {
