@@ -20,6 +20,8 @@ const TOOLS_FILE_NAME: &str = "tools.toml";
 
 /// Maximum size of a toolkit file in bytes; the largest builtin one has a few thousand.
 const MAX_BYTES: u64 = 256 * 1024;
+/// Maximum size of a file with tools in bytes: some thousand tools of an imported document.
+const MAX_TOOLS_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Toolkits by slug, in the order of slugs.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +64,7 @@ impl Catalog {
     ///
     /// # Errors
     /// All problems of all files; the catalog is then unchanged. A folder without `toolkit.toml`, a file over
-    /// 256 KiB and a file that is not UTF-8 are also problems.
+    /// 256 KiB (16 MiB for tools) and a file that is not UTF-8 are also problems.
     pub fn load_dir(&mut self, dir: &Path) -> Result<usize, CatalogError> {
         let mut loaded = Vec::new();
         let mut problems = Vec::new();
@@ -104,6 +106,20 @@ impl Catalog {
         self.toolkits.insert(toolkit.slug.clone(), Entry::Loaded(toolkit));
     }
 
+    /// Adds one toolkit with its tools from the texts of `toolkit.toml` and `tools.toml`, as if both were in a folder of
+    /// this name. An existing slug is replaced.
+    ///
+    /// # Errors
+    /// All problems of the first file that has any.
+    pub fn add_with_tools(&mut self, folder: &str, text: &str, tools: &str) -> Result<Arc<Toolkit>, CatalogError> {
+        let mut toolkit = parse::toolkit(&format!("{folder}/{FILE_NAME}"), text, &self.plain)?;
+        let rows = parse::tools(&format!("{folder}/{TOOLS_FILE_NAME}"), tools, &toolkit)?;
+        toolkit.tools = Tools::loaded(rows);
+        let toolkit = Arc::new(toolkit);
+        self.insert(Arc::clone(&toolkit));
+        Ok(toolkit)
+    }
+
     /// Adds one file of any name and returns its slug. An existing slug is replaced. The folder of a
     /// `toolkit.toml` must be named like its slug.
     ///
@@ -116,7 +132,7 @@ impl Catalog {
             load(path, &self.plain)?
         } else {
             let shown = path.display().to_string();
-            parse::loose_toolkit(&shown, &read(path, &shown)?, &self.plain)?
+            parse::loose_toolkit(&shown, &read(path, &shown, MAX_BYTES)?, &self.plain)?
         };
         let slug = toolkit.slug.clone();
         self.insert(Arc::new(toolkit));
@@ -165,11 +181,11 @@ pub(crate) fn toolkit_files(dir: &Path) -> Result<Vec<PathBuf>, CatalogError> {
 /// The toolkit of a `toolkit.toml`, with the tools beside it.
 pub(crate) fn load(path: &Path, plain: &PlainHttp) -> Result<Toolkit, CatalogError> {
     let file_name = path.display().to_string();
-    let mut toolkit = parse::toolkit(&file_name, &read(path, &file_name)?, plain)?;
+    let mut toolkit = parse::toolkit(&file_name, &read(path, &file_name, MAX_BYTES)?, plain)?;
     let tools = tools_file(path);
     if tools.exists() {
         let file_name = tools.display().to_string();
-        toolkit.tools = Tools::loaded(parse::tools(&file_name, &read(&tools, &file_name)?, &toolkit)?);
+        toolkit.tools = Tools::loaded(parse::tools(&file_name, &read(&tools, &file_name, MAX_TOOLS_BYTES)?, &toolkit)?);
     }
     Ok(toolkit)
 }
@@ -179,14 +195,14 @@ pub(crate) fn tools_file(toolkit: &Path) -> PathBuf {
     toolkit.with_file_name(TOOLS_FILE_NAME)
 }
 
-fn read(path: &Path, file_name: &str) -> Result<String, CatalogError> {
+fn read(path: &Path, file_name: &str, limit: u64) -> Result<String, CatalogError> {
     let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+    let read = fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
         return Err(CatalogError::unreadable(file_name, format!("cannot read file: {error}")));
     }
-    if bytes.len() as u64 > MAX_BYTES {
-        let message = format!("file is larger than {MAX_BYTES} bytes");
+    if bytes.len() as u64 > limit {
+        let message = format!("file is larger than {limit} bytes");
         return Err(CatalogError::unreadable(file_name, message));
     }
     String::from_utf8(bytes).map_err(|_| CatalogError::unreadable(file_name, "file is not UTF-8 text".to_owned()))

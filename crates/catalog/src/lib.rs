@@ -41,4 +41,4 @@ pub use overview::overview;
 pub use plain_http::PlainHttp;
 pub use schema::{json_schema, key_reference, tools_json_schema, tools_key_reference};
 pub use scheme::{Scheme, UnknownScheme};
-pub use tool::{CALL_ID, ITEM, Template, TextPart, ToolRow, parse_text as parse_template_text};
+pub use tool::{CALL_ID, ITEM, Template, TextPart, ToolRow, parse_text as parse_template_text, tool_of};

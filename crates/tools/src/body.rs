@@ -4,7 +4,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use switchboard_catalog::{BodyFormat, Tool};
+use switchboard_catalog::{BodyFormat, Style, Tool};
 
 use crate::render::{Values, render_body};
 use crate::style::{pairs, text};
@@ -36,7 +36,8 @@ pub(crate) fn body(
         BodyFormat::Json => json_body(tool, placed, &Values::new(arguments, files))?,
         BodyFormat::Form => form(tool, &placed),
         BodyFormat::Multipart => multipart(tool, &placed, files),
-        BodyFormat::File => file_body(placed, files)?,
+        BodyFormat::File => file_body(tool, placed, files)?,
+        BodyFormat::None => return Ok(None),
     }))
 }
 
@@ -59,7 +60,8 @@ fn json_body(tool: &Tool, placed: Vec<(String, Value)>, values: &Values<'_>) -> 
     if let Some(query) = &tool.graphql {
         body = json!({ "query": query, "variables": body });
     }
-    Ok(ToolBody { bytes: body.to_string().into(), content_type: "application/json".to_owned() })
+    let content_type = tool.content_type.as_deref().unwrap_or("application/json").to_owned();
+    Ok(ToolBody { bytes: body.to_string().into(), content_type })
 }
 
 /// The object at a path, which is made where it is missing.
@@ -118,7 +120,12 @@ fn multipart(tool: &Tool, placed: &[(String, Value)], files: &Files) -> ToolBody
             parts.push(file_part(wire_name, file));
         } else {
             let pairs = pairs(wire_name, value, argument.style);
-            parts.extend(pairs.into_iter().map(|(name, value)| (disposition(&name, None), value.into_bytes())));
+            let media_type =
+                if argument.style == Some(Style::Json) { "\r\nContent-Type: application/json" } else { "" };
+            let part = |(name, value): (String, String)| {
+                (format!("{}{media_type}", disposition(&name, None)), value.into_bytes())
+            };
+            parts.extend(pairs.into_iter().map(part));
         }
     }
     // From the parts, so that the same arguments are the same bytes, and as good as never in one of them.
@@ -154,13 +161,14 @@ fn one_line(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
-/// The file of the only argument.
-fn file_body(placed: Vec<(String, Value)>, files: &Files) -> Result<ToolBody, Mistake> {
+/// The file, or the text, of the only argument.
+fn file_body(tool: &Tool, placed: Vec<(String, Value)>, files: &Files) -> Result<ToolBody, Mistake> {
     let Some((name, value)) = placed.into_iter().next() else {
         return Err(Mistake::new("", "needs a file"));
     };
-    Ok(match files.get(&name) {
-        Some(file) => ToolBody { bytes: file.bytes.clone(), content_type: one_line(&file.media_type) },
-        None => ToolBody { bytes: text(&value).into(), content_type: "text/plain; charset=utf-8".to_owned() },
-    })
+    let (bytes, own_type) = match files.get(&name) {
+        Some(file) => (file.bytes.clone(), one_line(&file.media_type)),
+        None => (text(&value).into(), "text/plain; charset=utf-8".to_owned()),
+    };
+    Ok(ToolBody { bytes, content_type: tool.content_type.clone().unwrap_or(own_type) })
 }

@@ -13,10 +13,15 @@ pub(crate) fn text(value: &Value) -> String {
 
 /// The pairs that a value becomes in a query or a form.
 pub(crate) fn pairs(name: &str, value: &Value, style: Option<Style>) -> Vec<(String, String)> {
-    match value {
-        Value::Array(items) => list(name, items, style),
-        Value::Object(members) => object(name, members),
-        value => vec![(name.to_owned(), text(value))],
+    match (value, style) {
+        (value, Some(Style::Json)) => vec![(name.to_owned(), value.to_string())],
+        (Value::Array(items), _) => list(name, items, style),
+        (Value::Object(members), Some(Style::Commas)) => vec![(name.to_owned(), flat(members, ","))],
+        (Value::Object(members), Some(Style::Members)) => {
+            members.iter().flat_map(|(name, value)| pairs(name, value, Some(Style::Repeated))).collect()
+        }
+        (Value::Object(members), _) => object(name, members),
+        (value, _) => vec![(name.to_owned(), text(value))],
     }
 }
 
@@ -41,10 +46,18 @@ fn object(name: &str, members: &Map<String, Value>) -> Vec<(String, String)> {
 
 /// A value as one text, in a path or a header.
 pub(crate) fn single(value: &Value, style: Option<Style>) -> String {
-    match value {
-        Value::Array(items) => joined(items, style),
-        value => text(value),
+    match (value, style) {
+        (value, Some(Style::Json)) => value.to_string(),
+        (Value::Array(items), _) => joined(items, style),
+        (Value::Object(members), Some(Style::Assignments)) => flat(members, "="),
+        (Value::Object(members), Some(Style::Commas)) => flat(members, ","),
+        (value, _) => text(value),
     }
+}
+
+/// An object as one text: `width,1,height,2` or `width=1,height=2`.
+fn flat(members: &Map<String, Value>, between: &str) -> String {
+    members.iter().map(|(name, value)| format!("{name}{between}{}", text(value))).collect::<Vec<_>>().join(",")
 }
 
 fn joined(items: &[Value], style: Option<Style>) -> String {
@@ -79,5 +92,14 @@ mod tests {
         assert_eq!(query(&object, Style::DeepObject), "a[in][ner]=false&a[list][]=1&a[list][]=2&a[x]=y");
         assert_eq!(query(&json!([{ "x": 1 }, { "x": 2 }]), Style::Brackets), "a[0][x]=1&a[1][x]=2");
         assert_eq!(query(&json!([]), Style::Repeated), "");
+        let size = json!({ "height": 2, "of": ["x", "y"], "width": 1 });
+        assert_eq!(query(&size, Style::Members), "height=2&of=x&of=y&width=1");
+        assert_eq!(query(&json!({ "height": 2, "width": 1 }), Style::Commas), "a=height,2,width,1");
+        assert_eq!(query(&json!({ "width": 1 }), Style::Json), r#"a={"width":1}"#);
+        assert_eq!(query(&json!("x"), Style::Json), r#"a="x""#);
+        let one = |value, style| single(value, Some(style));
+        assert_eq!(one(&json!({ "height": 2, "width": 1 }), Style::Assignments), "height=2,width=1");
+        assert_eq!(one(&json!({ "height": 2, "width": 1 }), Style::Commas), "height,2,width,1");
+        assert_eq!(one(&json!([1, 2]), Style::Json), "[1,2]");
     }
 }

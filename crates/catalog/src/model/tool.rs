@@ -45,6 +45,9 @@ pub struct Tool {
     /// How the arguments of the body are written.
     #[serde(default)]
     pub body: BodyFormat,
+    /// Media type of the body, where it is not the one of `body`: `application/merge-patch+json`. Not for a form or
+    /// parts.
+    pub content_type: Option<String>,
     /// JSON pointer of the object in the body that holds the arguments, such as `/data`.
     pub wrap: Option<String>,
     /// The body, with arguments in braces. An argument that it names goes only there; any other is added to it.
@@ -180,7 +183,7 @@ pub enum ToolMethod {
     Put,
     /// Arguments go to the body.
     Patch,
-    /// Arguments go to the query.
+    /// Arguments go to the query, or with `in = "body"` to the body.
     Delete,
 }
 
@@ -202,8 +205,10 @@ pub enum BodyFormat {
     Form,
     /// `multipart/form-data`: a part for each argument.
     Multipart,
-    /// The file of the only argument in the body.
+    /// The file, or the text, of the only argument in the body.
     File,
+    /// No body.
+    None,
 }
 
 /// An argument: where it goes, and its JSON Schema. All other keys are keywords of the schema.
@@ -221,6 +226,9 @@ pub struct Argument {
     /// The call needs it.
     #[serde(default)]
     pub required: bool,
+    /// Members that an object must have: `required` of JSON Schema, whose name has another meaning here.
+    #[serde(default)]
+    pub required_members: Vec<String>,
     /// Its schema.
     #[serde(flatten)]
     pub schema: Map<String, Value>,
@@ -246,7 +254,7 @@ pub enum Location {
 pub enum Style {
     /// `tag=a&tag=b`.
     Repeated,
-    /// `tag=a,b`.
+    /// `tag=a,b`; of an object `size=width,1,height,2`.
     Commas,
     /// `tag=a b`.
     Spaces,
@@ -256,6 +264,23 @@ pub enum Style {
     Brackets,
     /// `filter[name]=a`.
     DeepObject,
+    /// Each member of an object as a parameter of its own: `width=1&height=2`.
+    Members,
+    /// `width=1,height=2`, of an object in a path or a header.
+    Assignments,
+    /// JSON text: `filter={"name":"a"}`.
+    Json,
+}
+
+impl Style {
+    /// Whether values of this type of JSON Schema can be written so. Empty is a value of several types.
+    pub(crate) fn is_for(self, kind: &str) -> bool {
+        match self {
+            Self::Repeated | Self::Spaces | Self::Pipes | Self::Brackets => kind != "object",
+            Self::DeepObject | Self::Members | Self::Assignments => kind != "array",
+            Self::Commas | Self::Json => true,
+        }
+    }
 }
 
 /// When an answer with a successful status is a failure.

@@ -176,7 +176,7 @@ impl Check<'_> {
     }
 
     fn body(&mut self, path: &Path, tool: &Tool) {
-        let is_json = tool.method.has_body() && tool.body == BodyFormat::Json;
+        let is_json = tool.method != ToolMethod::Get && tool.body == BodyFormat::Json;
         if let Some(wrap) = &tool.wrap {
             let is_body = is_json && is_pointer(wrap);
             self.require(is_body, &path.key("wrap"), "must be a JSON pointer into a JSON body, such as `/data`");
@@ -189,6 +189,13 @@ impl Check<'_> {
                 Err(message) => self.require(false, &at, &message),
             }
         }
+        if let Some(media_type) = &tool.content_type {
+            let has_type = matches!(tool.body, BodyFormat::Json | BodyFormat::File);
+            let is_type = is_header_value(media_type) && media_type.contains('/') && !media_type.contains('*');
+            let message =
+                "must be a media type such as `application/merge-patch+json`, of a body that is JSON or a file";
+            self.require(has_type && is_type, &path.key("content_type"), message);
+        }
         if tool.graphql.is_some() {
             let is_post = tool.method == ToolMethod::Post && tool.body == BodyFormat::Json;
             self.require(is_post, &path.key("graphql"), "is sent with POST, as JSON");
@@ -197,6 +204,10 @@ impl Check<'_> {
         let names: Vec<&str> = in_body.map(|(name, argument)| tool.wire_name(name, argument)).collect();
         if tool.body == BodyFormat::File {
             self.require(names.len() == 1, &path.key("body"), "a body that is a file is one argument");
+        }
+        if tool.body == BodyFormat::None {
+            let message = "there is no body, so arguments need another place: `in = \"query\"`";
+            self.require(names.is_empty(), &path.key("body"), message);
         }
         for name in &names {
             let is_parent = names.iter().any(|other| other.starts_with(&format!("{name}.")));
@@ -243,10 +254,10 @@ impl Check<'_> {
         let key = path.key("input").key(name);
         let is_reserved = name == CALL_ID || name == ITEM;
         self.require(!is_reserved, &key, "this name has a meaning in templates; use `as` for it at the provider");
-        Profile { findings: &mut self.findings }.property(&key, name, &argument.schema, 1);
+        Profile { findings: &mut self.findings }.property(&key, name, &Tool::argument_schema(argument), 1);
         let location = tool.location(name, argument);
         let is_body = location == Location::Body;
-        self.require(!is_body || tool.method.has_body(), &key.key("in"), "GET and DELETE have no body");
+        self.require(!is_body || tool.method != ToolMethod::Get, &key.key("in"), "GET has no body");
         let in_path = path_names(&tool.path).unwrap_or_default().contains(&name);
         self.require(location != Location::Path || in_path, &key.key("in"), "the path does not have this argument");
         let wire_name = tool.wire_name(name, argument);
@@ -262,6 +273,7 @@ impl Check<'_> {
         let kind = argument.schema.get("type").and_then(Value::as_str).unwrap_or_default();
         let is_file = argument.schema.get("file_uploadable") == Some(&Value::Bool(true));
         let is_structured = matches!(kind, "array" | "object") && !is_file;
+        let may_be_structured = is_structured || argument.schema.contains_key("anyOf");
         let has_pairs = matches!(tool.body, BodyFormat::Form | BodyFormat::Multipart);
         let needs_style = is_structured && (!is_body || has_pairs);
         self.require(
@@ -269,15 +281,14 @@ impl Check<'_> {
             &key.key("style"),
             "a list or object outside of a JSON body needs a style",
         );
-        let is_deep = argument.style == Some(Style::DeepObject);
-        self.require(
-            argument.style.is_none() || is_structured && is_deep == (kind == "object"),
-            &key.key("style"),
-            "must be one of a list, or `deep_object` of an object",
-        );
-        let needs_pairs = matches!(argument.style, Some(Style::Repeated | Style::Brackets | Style::DeepObject));
+        let fits_kind = argument.style.is_none_or(|style| may_be_structured && style.is_for(kind));
+        self.require(fits_kind, &key.key("style"), "must be one of a list for a list, one of an object for an object");
+        let needs_pairs =
+            matches!(argument.style, Some(Style::Repeated | Style::Brackets | Style::DeepObject | Style::Members));
         let has_one_text = matches!(location, Location::Path | Location::Header);
         self.require(!(needs_pairs && has_one_text), &key.key("style"), "a path or a header has room for one text");
+        let is_assigned = argument.style == Some(Style::Assignments);
+        self.require(!is_assigned || has_one_text, &key.key("style"), "is for a path or a header");
         let takes_file = matches!(tool.body, BodyFormat::Multipart | BodyFormat::File) || tool.template.is_some();
         self.require(
             !is_file || is_body && takes_file,

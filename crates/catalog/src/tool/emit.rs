@@ -24,11 +24,20 @@ impl Tool {
         argument.wire_name.as_deref().unwrap_or(name)
     }
 
+    /// The JSON Schema of one argument.
+    pub(super) fn argument_schema(argument: &Argument) -> Map<String, Value> {
+        let mut schema = argument.schema.clone();
+        if !argument.required_members.is_empty() {
+            schema.insert("required".to_owned(), json!(argument.required_members));
+        }
+        schema
+    }
+
     /// The JSON Schema of the arguments: an object, with nothing else at its root. Keys are sorted, so that its bytes
     /// are always the same.
     pub fn input_schema(&self) -> Map<String, Value> {
         let mut properties: Map<String, Value> =
-            self.input.iter().map(|(name, argument)| (name.clone(), argument.schema.clone().into())).collect();
+            self.input.iter().map(|(name, argument)| (name.clone(), Self::argument_schema(argument).into())).collect();
         for (name, schema) in &mut properties {
             name_files(name, schema);
         }

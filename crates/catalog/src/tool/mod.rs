@@ -2,6 +2,7 @@
 //! are in `model/tool.rs`.
 //!
 //! - `check.rs`: the rules of a tool;
+//! - `definition.rs`: one tool of a program that makes tools;
 //! - `profile.rs`: the subset of JSON Schema that all model vendors accept;
 //! - `rows.rs`: tools with the bytes that clients get;
 //! - `scopes.rs`: the rules of their scopes;
@@ -9,6 +10,7 @@
 //! - `emit.rs`: the schemas that clients get.
 
 mod check;
+mod definition;
 mod emit;
 mod profile;
 mod rows;
@@ -16,6 +18,7 @@ mod scopes;
 mod template;
 
 pub(crate) use check::findings;
+pub use definition::tool_of;
 pub(crate) use rows::{PackedTools, unpacked};
 pub use rows::{ToolRow, Tools};
 pub(crate) use scopes::are_scopes;
