@@ -3,6 +3,7 @@
 mod advice;
 mod api_client;
 mod draft;
+mod import;
 mod lint;
 mod requests;
 mod service;
@@ -37,6 +38,8 @@ enum ToolkitCommand {
     Try(trial::TryArgs),
     /// Draft a toolkit file from the metadata of an issuer or an MCP server.
     New(draft::NewArgs),
+    /// Make a toolkit with its tools from an API's own document.
+    Import(import::ImportArgs),
 }
 
 pub(super) async fn run(args: ToolkitArgs) -> Result<()> {
@@ -46,5 +49,6 @@ pub(super) async fn run(args: ToolkitArgs) -> Result<()> {
         ToolkitCommand::Test(args) => test::run(args).await,
         ToolkitCommand::Try(args) => trial::run(args).await,
         ToolkitCommand::New(args) => draft::run(args).await,
+        ToolkitCommand::Import(args) => import::run(args).await,
     }
 }
