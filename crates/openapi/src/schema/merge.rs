@@ -1,6 +1,6 @@
 //! Joins what schemas say: so that all hold (`allOf`), or so that one of them is enough (`oneOf`, `anyOf`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::flat::{Additional, Fail, Flat, Kind, Node};
 
@@ -59,6 +59,11 @@ pub(super) fn both<'d>(one: Flat<'d>, other: Flat<'d>) -> Result<Flat<'d>, Fail>
 /// One of them is enough. The result takes more: every value that fits one of them.
 pub(super) fn either<'d>(one: Flat<'d>, other: Flat<'d>) -> Flat<'d> {
     let mut flat = one;
+    // Where one takes any members, the other's names restrict nothing.
+    let is_free = |flat: &Flat<'_>| flat.kinds.contains(&Kind::Object) && flat.properties.is_empty();
+    let is_map = |flat: &Flat<'_>| matches!(flat.additional, Some(Additional::Of(_)));
+    let both_maps = is_free(&flat) && is_free(&other) && is_map(&flat) && is_map(&other);
+    let is_open = (is_free(&flat) || is_free(&other)) && !both_maps;
     if flat.kinds.is_empty() || other.kinds.is_empty() {
         flat.kinds.clear();
     } else {
@@ -85,17 +90,15 @@ pub(super) fn either<'d>(one: Flat<'d>, other: Flat<'d>) -> Flat<'d> {
     flat.max_length = flat.max_length.zip(other.max_length).map(|(one, other)| one.max(other));
     flat.min_items = flat.min_items.zip(other.min_items).map(|(one, other)| one.min(other));
     flat.max_items = flat.max_items.zip(other.max_items).map(|(one, other)| one.max(other));
-    for (name, property) in other.properties {
-        let merged = match flat.properties.remove(name) {
-            Some(known) if !is_same(&known, &property) => Node::Any(joined(known, property)),
-            _ => property,
-        };
-        flat.properties.insert(name, merged);
+    flat.properties = named_by_either(flat.properties, other.properties, (&flat.additional, &other.additional));
+    flat.required.retain(|name| other.required.contains(name) && flat.properties.contains_key(name));
+    if is_open {
+        flat.properties.clear();
+        flat.required.clear();
     }
-    flat.required.retain(|name| other.required.contains(name));
     flat.additional = match (flat.additional, other.additional) {
         (Some(Additional::Of(one)), Some(Additional::Of(other))) if is_same(&one, &other) => Some(Additional::Of(one)),
-        (None, None) => None,
+        (None, None) if !is_open => None,
         _ => Some(Additional::Any),
     };
     flat.items = match (flat.items, other.items) {
@@ -111,6 +114,32 @@ pub(super) fn either<'d>(one: Flat<'d>, other: Flat<'d>) -> Flat<'d> {
     flat.has_more_rules |= other.has_more_rules;
     flat.is_cyclic |= other.is_cyclic;
     flat
+}
+
+/// The properties that either names. What only one names may be what the other takes without naming it.
+fn named_by_either<'d>(
+    one: BTreeMap<&'d str, Node<'d>>,
+    mut other: BTreeMap<&'d str, Node<'d>>,
+    (more, other_more): (&Option<Additional<'d>>, &Option<Additional<'d>>),
+) -> BTreeMap<&'d str, Node<'d>> {
+    let alone = |property: Node<'d>, more: &Option<Additional<'d>>| match more {
+        None => Some(property),
+        Some(Additional::Of(node)) => Some(Node::Any(joined(property, node.clone()))),
+        Some(Additional::Any) => None,
+    };
+    let mut named = BTreeMap::new();
+    for (name, property) in one {
+        let property = match other.remove(name) {
+            Some(same) if is_same(&same, &property) => Some(property),
+            Some(another) => Some(Node::Any(joined(property, another))),
+            None => alone(property, other_more),
+        };
+        named.extend(property.map(|property| (name, property)));
+    }
+    for (name, property) in other {
+        named.extend(alone(property, more).map(|property| (name, property)));
+    }
+    named
 }
 
 fn pick<T>(one: Option<T>, other: Option<T>, choose: impl Fn(T, T) -> T) -> Option<T> {

@@ -8,5 +8,5 @@ mod emit;
 mod flat;
 mod merge;
 
-pub(crate) use emit::{At, Direction, Emitter, MAX_PROPERTIES, Parts, free_object, is_name};
+pub(crate) use emit::{At, Direction, Emitter, MAX_PROPERTIES, Parts, any_value, free_object, is_name};
 pub(crate) use flat::{Fail, Flat, Kind, Node};

@@ -12,7 +12,7 @@ use switchboard_openapi::MAX_BYTES;
 use url::Url;
 
 use super::args::OpenapiArgs;
-use crate::app::provider::USER_AGENT;
+use crate::app::provider::request::USER_AGENT;
 
 /// Maximum number of redirects.
 const MAX_REDIRECTS: usize = 3;
@@ -25,13 +25,15 @@ pub(super) async fn fetch(args: &OpenapiArgs, url: &Url) -> Result<Vec<u8>> {
     let egress = egress(args)?;
     let mut url = url.clone();
     for _ in 0..=MAX_REDIRECTS {
-        let response = get(&egress, &url).await.with_context(|| format!("cannot fetch the document from {}", origin(&url)))?;
+        let response =
+            get(&egress, &url).await.with_context(|| format!("cannot fetch the document from {}", origin(&url)))?;
         let location = response.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
         match location.filter(|_| response.status().is_redirection()) {
             Some(location) => url = url.join(location).context("the redirect is no URL")?,
             None if response.status().is_success() => {
                 let (parts, body) = response.into_parts();
-                let body = decompressed(&parts.headers, &body, MAX_BYTES).map_err(|error| anyhow!("the document: {error}"))?;
+                let body =
+                    decompressed(&parts.headers, &body, MAX_BYTES).map_err(|error| anyhow!("the document: {error}"))?;
                 return Ok(body.into_owned());
             }
             None => bail!("{} answered {} instead of the document", origin(&url), response.status()),
