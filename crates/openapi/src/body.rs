@@ -135,6 +135,9 @@ fn text<'d>(media_type: String) -> Body<'d> {
     Body { format: "file", content_type, fields, ..Body::none() }
 }
 
+/// An object within a body: its name, what it says, and the references that lead to it.
+type Inner<'d> = (&'d str, Flat<'d>, Vec<&'d str>);
+
 struct Reader<'a, 'd> {
     media: &'d Value,
     emitter: &'a mut Emitter<'d>,
@@ -166,7 +169,7 @@ impl<'d> Reader<'_, 'd> {
     }
 
     /// The only property of a body, if it is an object with properties.
-    fn wrapped(&mut self, flat: &Flat<'d>, own: &[&'d str]) -> Result<Option<(&'d str, Flat<'d>, Vec<&'d str>)>, Fail> {
+    fn wrapped(&mut self, flat: &Flat<'d>, own: &[&'d str]) -> Result<Option<Inner<'d>>, Fail> {
         let mut visible = Vec::new();
         for (name, node) in &flat.properties {
             let parts = match self.emitter.parts(node, own) {

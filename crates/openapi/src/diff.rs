@@ -71,7 +71,7 @@ fn differences(before: &Value, after: &Value) -> Vec<String> {
     for name in names {
         match (old.get(name), new.get(name)) {
             (None, Some(argument)) if argument["required"] == true => {
-                found.push(format!("argument `{name}` is new and required"))
+                found.push(format!("argument `{name}` is new and required"));
             }
             (None, Some(_)) => found.push(format!("argument `{name}` is new")),
             (Some(_), None) => found.push(format!("argument `{name}` is gone")),

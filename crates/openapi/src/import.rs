@@ -134,7 +134,6 @@ fn earlier_lock(previous: &Previous) -> Result<Option<Lock>, ImportError> {
 struct Importer<'d> {
     document: &'d Document,
     options: &'d Options,
-    base: Base,
     security: Security,
     toolkit_keys: Map<String, Value>,
     /// `toolkit.toml` as people have changed it.
@@ -172,8 +171,8 @@ impl<'d> Importer<'d> {
         let requirements: Vec<&Value> = wanted.iter().filter_map(|operation| operation.security).collect();
         let security = Security::of(document, &requirements, options.auth.as_ref(), &base.url);
         if security.tables.is_empty() {
-            let notes = security.notes.iter().map(|note| format!("; {note}")).collect::<String>();
-            return Err(ImportError::Auth(notes));
+            let notes: Vec<&str> = [""].into_iter().chain(security.notes.iter().map(String::as_str)).collect();
+            return Err(ImportError::Auth(notes.join("; ")));
         }
         let mut places = Places { base: &base, hosts: vec![base.host.clone()], paths: Vec::new() };
         let wanted: Vec<_> = wanted
@@ -202,7 +201,6 @@ impl<'d> Importer<'d> {
             lock: Lock::new(&options.source, &report.document),
             document,
             options,
-            base,
             security,
             toolkit_keys,
             own_toolkit,
@@ -377,7 +375,6 @@ impl<'d> Importer<'d> {
             }
             report.changes = Some(found);
         }
-        let _ = &self.base;
     }
 }
 

@@ -111,7 +111,7 @@ pub(crate) fn argument_name(wire_name: &str, place: &str, taken: &BTreeSet<Strin
     }
     if name == wire_name.trim_matches('_') {
         // Nothing had to be replaced, so that underscores may stay.
-        name = wire_name.to_owned();
+        wire_name.clone_into(&mut name);
     }
     if name.is_empty() {
         name = format!("{place}_{}", hash(wire_name).to_ascii_lowercase());

@@ -88,12 +88,11 @@ fn parameters<'d>(
         for parameter in list.as_array().into_iter().flatten() {
             let parameter = document.resolve(parameter).map_err(|error| error.to_string())?.value;
             let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
-            match seen.get(&(text("in"), text("name"))) {
-                Some(index) => found[*index] = parameter,
-                None => {
-                    seen.insert((text("in"), text("name")), found.len());
-                    found.push(parameter);
-                }
+            if let Some(index) = seen.get(&(text("in"), text("name"))) {
+                found[*index] = parameter;
+            } else {
+                seen.insert((text("in"), text("name")), found.len());
+                found.push(parameter);
             }
         }
     }

@@ -67,15 +67,14 @@ impl Document {
         let mut value = &self.root;
         for token in pointer.strip_prefix('/').ok_or_else(missing)?.split('/') {
             let token = token.replace("~1", "/").replace("~0", "~");
-            value = match step(value, &token) {
-                Some(value) => value,
-                // The way leads through another reference.
-                None => {
-                    let next = value.get("$ref").and_then(Value::as_str).ok_or_else(missing)?;
-                    let left = left.checked_sub(1).ok_or_else(|| ReferenceError::Chain(shown(reference)))?;
-                    step(self.look_up(next, left)?, &token).ok_or_else(missing)?
-                }
-            };
+            if let Some(inner) = step(value, &token) {
+                value = inner;
+                continue;
+            }
+            // The way leads through another reference.
+            let next = value.get("$ref").and_then(Value::as_str).ok_or_else(missing)?;
+            let left = left.checked_sub(1).ok_or_else(|| ReferenceError::Chain(shown(reference)))?;
+            value = step(self.look_up(next, left)?, &token).ok_or_else(missing)?;
         }
         Ok(value)
     }

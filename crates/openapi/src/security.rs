@@ -165,14 +165,12 @@ impl Security {
                 alternative.len() > 1 && alternative.keys().all(|name| keys.contains_key(name.as_str()))
             })
             .max_by_key(|found| found.len());
-        let chosen: Vec<&str> = match together {
-            Some(names) => names.keys().map(String::as_str).collect(),
-            None => {
-                let rank = |scheme: &Value| {
-                    ["header", "query", "cookie"].iter().position(|known| Some(*known) == place(scheme))
-                };
-                keys.iter().min_by_key(|(_, scheme)| rank(scheme)).map(|(name, _)| *name).into_iter().collect()
-            }
+        let chosen: Vec<&str> = if let Some(names) = together {
+            names.keys().map(String::as_str).collect()
+        } else {
+            let rank =
+                |scheme: &Value| ["header", "query", "cookie"].iter().position(|known| Some(*known) == place(scheme));
+            keys.iter().min_by_key(|(_, scheme)| rank(scheme)).map(|(name, _)| *name).into_iter().collect()
         };
         if chosen.is_empty() {
             return;
@@ -204,19 +202,19 @@ impl Security {
         let mut works_without = false;
         for alternative in requirement.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object) {
             works_without |= alternative.is_empty();
-            let scoped: Vec<&Value> =
+            let lists: Vec<&Value> =
                 alternative.iter().filter(|(name, _)| self.scoped.contains(*name)).map(|(_, scopes)| scopes).collect();
-            if scoped.is_empty() {
+            if lists.is_empty() {
                 continue;
             }
-            let scopes: BTreeSet<String> = scoped
+            let names: BTreeSet<String> = lists
                 .into_iter()
                 .flat_map(|scopes| scopes.as_array().into_iter().flatten())
                 .filter_map(Value::as_str)
                 .filter(|scope| !scope.is_empty() && !scope.contains(' '))
                 .map(str::to_owned)
                 .collect();
-            let scopes: Vec<String> = scopes.into_iter().collect();
+            let scopes: Vec<String> = names.into_iter().collect();
             works_without |= scopes.is_empty();
             if !scopes.is_empty() && !alternatives.contains(&scopes) {
                 alternatives.push(scopes);

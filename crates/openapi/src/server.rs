@@ -112,22 +112,21 @@ fn filled(text: &str, variables: &Map<String, Value>, base: &mut Base) -> Result
         };
         let variable = variables.get(name).cloned().unwrap_or_default();
         let place = place(&filled, after);
-        match field(name, &variable, place, text) {
-            Some(field) => {
-                filled.push_str(&format!("{{{}}}", field["name"].as_str().unwrap_or_default()));
-                base.fields.push(field);
+        if let Some(field) = field(name, &variable, place, text) {
+            filled.push('{');
+            filled.push_str(field["name"].as_str().unwrap_or_default());
+            filled.push('}');
+            base.fields.push(field);
+        } else {
+            let default = variable.get("default").and_then(Value::as_str).unwrap_or_default();
+            if default.is_empty() && place != Place::Path {
+                return Err(format!(
+                    "the server `{}` has a variable without a default; give the base URL",
+                    clean(text)
+                ));
             }
-            None => {
-                let default = variable.get("default").and_then(Value::as_str).unwrap_or_default();
-                if default.is_empty() && place != Place::Path {
-                    return Err(format!(
-                        "the server `{}` has a variable without a default; give the base URL",
-                        clean(text)
-                    ));
-                }
-                base.notes.push(format!("the variable `{}` of the server is always `{}`", clean(name), clean(default)));
-                filled.push_str(default);
-            }
+            base.notes.push(format!("the variable `{}` of the server is always `{}`", clean(name), clean(default)));
+            filled.push_str(default);
         }
         rest = after;
     }
@@ -170,7 +169,7 @@ fn field(name: &str, variable: &Value, place: Place, url: &str) -> Option<Value>
     let is_segment = |text: &str| {
         !text.is_empty()
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
-            && text.trim_matches('.') != ""
+            && !text.trim_matches('.').is_empty()
     };
     let is_host = |text: &str| {
         text.contains('.')

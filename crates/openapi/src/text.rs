@@ -40,15 +40,12 @@ fn without_tags(text: &str) -> String {
         kept.push_str(&rest[..open]);
         let tag = &rest[open + 1..];
         let is_tag = tag.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/' || first == '!');
-        match tag.find('>').filter(|end| is_tag && *end < 400) {
-            Some(end) => {
-                kept.push(' ');
-                rest = &tag[end + 1..];
-            }
-            None => {
-                kept.push('<');
-                rest = tag;
-            }
+        if let Some(end) = tag.find('>').filter(|end| is_tag && *end < 400) {
+            kept.push(' ');
+            rest = &tag[end + 1..];
+        } else {
+            kept.push('<');
+            rest = tag;
         }
     }
     kept.push_str(rest);
@@ -73,12 +70,11 @@ fn without_links(text: &str) -> String {
             rest = after;
             continue;
         };
-        match before[..open].strip_suffix('!') {
-            Some(before) => kept.push_str(before),
-            None => {
-                kept.push_str(&before[..open]);
-                kept.push_str(&before[open + 1..]);
-            }
+        if let Some(before) = before[..open].strip_suffix('!') {
+            kept.push_str(before);
+        } else {
+            kept.push_str(&before[..open]);
+            kept.push_str(&before[open + 1..]);
         }
         rest = &after[end + 1..];
     }

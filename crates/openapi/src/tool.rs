@@ -113,9 +113,8 @@ fn query_arguments<'d>(
                 .is_ok_and(|parts| parts.by_kind.values().any(|flat| flat.default == Some(&json!(0)))),
             _ => false,
         };
-        match names.get(&key(field)).filter(|name| !begins_with_0 && input.get(name.as_str()).is_some()) {
-            Some(name) => drop(found.insert(field.wire_name.clone(), name.clone())),
-            None => {}
+        if let Some(name) = names.get(&key(field)).filter(|name| !begins_with_0 && input.get(name.as_str()).is_some()) {
+            found.insert(field.wire_name.clone(), name.clone());
         }
     }
     found

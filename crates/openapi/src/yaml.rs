@@ -26,7 +26,7 @@ pub(crate) fn read(text: &str) -> Result<Value, ReadError> {
             }
             Event::Alias(anchor) => reader.alias(anchor).map_err(|error| error.or(at))?,
             Event::SequenceStart(anchor, tag) => {
-                reader.open(Open::List(Vec::new()), anchor, tag.as_deref()).map_err(|error| error.or(at))?
+                reader.open(Open::List(Vec::new()), anchor, tag.as_deref()).map_err(|error| error.or(at))?;
             }
             Event::MappingStart(anchor, tag) => {
                 reader
@@ -94,7 +94,9 @@ impl Reader {
         match self.open.pop() {
             Some((Open::List(items), anchor)) => self.add(Value::Array(items), anchor, None),
             Some((Open::Map(mut members, _, merged), anchor)) => {
-                merged.into_iter().for_each(|other| merge(&mut members, other));
+                for other in merged {
+                    merge(&mut members, other);
+                }
                 self.add(Value::Object(members), anchor, None)
             }
             None => Ok(()),

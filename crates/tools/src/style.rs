@@ -97,9 +97,9 @@ mod tests {
         assert_eq!(query(&json!({ "height": 2, "width": 1 }), Style::Commas), "a=height,2,width,1");
         assert_eq!(query(&json!({ "width": 1 }), Style::Json), r#"a={"width":1}"#);
         assert_eq!(query(&json!("x"), Style::Json), r#"a="x""#);
-        let one = |value, style| single(value, Some(style));
-        assert_eq!(one(&json!({ "height": 2, "width": 1 }), Style::Assignments), "height=2,width=1");
-        assert_eq!(one(&json!({ "height": 2, "width": 1 }), Style::Commas), "height,2,width,1");
-        assert_eq!(one(&json!([1, 2]), Style::Json), "[1,2]");
+        let one = |value: Value, style| single(&value, Some(style));
+        assert_eq!(one(json!({ "height": 2, "width": 1 }), Style::Assignments), "height=2,width=1");
+        assert_eq!(one(json!({ "height": 2, "width": 1 }), Style::Commas), "height,2,width,1");
+        assert_eq!(one(json!([1, 2]), Style::Json), "[1,2]");
     }
 }

@@ -199,7 +199,7 @@ impl<'d> Emitter<'d> {
                     Ok(branch) if branch.is_null => *nullable = true,
                     // It restricts what is said elsewhere.
                     Ok(branch) if branch.is_only_rules() => {
-                        branches.push(Flat { has_more_rules: true, ..Flat::default() })
+                        branches.push(Flat { has_more_rules: true, ..Flat::default() });
                     }
                     Ok(branch) => match self.options(branch, around, own, nullable, level + 1) {
                         Ok(found) => branches.extend(found),

@@ -90,6 +90,7 @@ pub(crate) enum Additional<'d> {
 
 /// What a schema says.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "keywords, each with its own meaning")]
 pub(crate) struct Flat<'d> {
     /// Types that it allows beside null; all if empty.
     pub(crate) kinds: BTreeSet<Kind>,

@@ -68,7 +68,7 @@ const DOCUMENTS: [Document; 33] = [
 impl Document {
     fn path(&self) -> String {
         match self.0 {
-            name if name.contains(".v") && name.ends_with(".json") && !name.contains('/') => {
+            name if name.contains(".v") && !name.contains('/') => {
                 format!("{DISCOVERY}/{name}")
             }
             name if name.starts_with("npm-") || name.starts_with("pypi-") => name.to_owned(),
@@ -148,12 +148,12 @@ fn check(document: &Document, folder: &Path) -> Vec<String> {
         Ok(done) => done,
         Err(error) => return vec![format!("{name}: {error}")],
     };
-    let took = cpu_time().zip(start).map(|(now, start)| now.saturating_sub(start)).unwrap_or_default();
+    let elapsed = cpu_time().zip(start).map(|(now, start)| now.saturating_sub(start)).unwrap_or_default();
     let mut wrong = Vec::new();
-    eprintln!("{name}: {} tools in {took:?}", done.report.imported.len());
+    eprintln!("{name}: {} tools in {elapsed:?}", done.report.imported.len());
     // Unoptimised; optimised it is a tenth.
-    if took > Duration::from_secs(12) {
-        wrong.push(format!("{name}: took {took:?}"));
+    if elapsed > Duration::from_secs(12) {
+        wrong.push(format!("{name}: took {elapsed:?}"));
     }
     let report = &done.report;
     if (report.imported.len(), report.skipped.len()) != (*tools, *skipped) {
@@ -276,7 +276,7 @@ impl Call<'_> {
             let written = Written::of_parameter(parameter);
             match place {
                 "query" => {
-                    self.compare(&key, written, expected, |written| written.read_pairs(name, &mut pairs, expected))
+                    self.compare(&key, written, expected, |written| written.read_pairs(name, &mut pairs, expected));
                 }
                 "header" => {
                     let text = request.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default();

@@ -61,7 +61,7 @@ fn yaml_cannot_be_made_large_or_strange() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for number in 1..12 {
         let aliases = vec![format!("*a{}", number - 1); 10].join(", ");
-        bomb.push_str(&format!("a{number}: &a{number} [{aliases}]\n"));
+        bomb = format!("{bomb}a{number}: &a{number} [{aliases}]\n");
     }
     assert!(malformed(&bomb).contains("aliases copy too many values at line"));
     assert!(malformed("a: 1\na: 2\n").contains("a key stands twice in a mapping at line 2"));

@@ -82,17 +82,17 @@ fn schemas() -> Value {
 
 /// The schema as the validator reads it: `nullable` and boolean `exclusiveMinimum` are those of 3.0, and an object has no
 /// members that it does not name, as in tools.
-fn judged(schema: &Value) -> Value {
+fn judge(schema: &Value) -> Value {
     let Value::Object(members) = schema else { return schema.clone() };
     let mut judged = Map::new();
     for (key, member) in members {
         let member = match (key.as_str(), member) {
             ("$ref", Value::String(name)) => json!(name.replace("#/components/schemas/", "#/$defs/")),
             ("properties" | "$defs", Value::Object(inner)) => {
-                inner.iter().map(|(name, inner)| (name.clone(), self::judged(inner))).collect()
+                inner.iter().map(|(name, inner)| (name.clone(), judge(inner))).collect()
             }
-            ("allOf" | "anyOf" | "oneOf", Value::Array(inner)) => inner.iter().map(self::judged).collect(),
-            ("items" | "additionalProperties" | "not", inner) => self::judged(inner),
+            ("allOf" | "anyOf" | "oneOf", Value::Array(inner)) => inner.iter().map(judge).collect(),
+            ("items" | "additionalProperties" | "not", inner) => judge(inner),
             (_, other) => other.clone(),
         };
         judged.insert(key.clone(), member);
@@ -152,9 +152,9 @@ proptest! {
         prop_assert_eq!(rules::broken(&written), Vec::<String>::new());
         prop_assert!(jsonschema::draft202012::meta::is_valid(&written));
         let Some(value_schema) = written["properties"].get("value") else { return Ok(()) };
-        let mut judged = self::judged(&schema);
+        let mut judged = judge(&schema);
         if let Value::Object(judged) = &mut judged {
-            let defs: Map<String, Value> = schemas().as_object().unwrap().iter().map(|(name, schema)| (name.clone(), self::judged(schema))).collect();
+            let defs: Map<String, Value> = schemas().as_object().unwrap().iter().map(|(name, schema)| (name.clone(), judge(schema))).collect();
             judged.insert("$defs".to_owned(), defs.into());
         }
         let before = jsonschema::draft202012::options().should_validate_formats(true).build(&judged).unwrap();
