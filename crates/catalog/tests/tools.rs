@@ -147,7 +147,7 @@ fn a_schema_that_a_model_vendor_refuses_is_reported() {
             "style: a list or object outside of a JSON body needs a style",
         ),
         ("type = \"string\", style = \"commas\"", "style: must be one of a list"),
-        ("type = \"string\", in = \"body\"", "in: GET and DELETE have no body"),
+        ("type = \"string\", in = \"body\"", "in: GET has no body"),
         ("type = \"string\", in = \"header\", as = \"x-acme-key\"", "as: must be a name"),
         ("type = \"string\", in = \"header\", as = \"Referer\"", "as: must be a name"),
         ("type = \"string\", in = \"header\", as = \"Authorization\"", "as: must be a name"),
