@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::operation::Operation;
-use crate::parameter::{Field, Place, Shape, WireStyle, Writing};
+use crate::parameter::{Field, Location, Shape, WireStyle, Writing};
 use crate::reference::Document;
 use crate::schema::{Emitter, Fail, Flat, Kind, Node, free_object};
 use crate::text::{clean, clip, described};
@@ -115,22 +115,25 @@ fn is_binary(document: &Document, schema: &Value) -> bool {
         || is_text && schema.get("format").is_none() && schema.get("contentEncoding").is_none()
 }
 
-fn file_schema(said: &str) -> Map<String, Value> {
-    let said = if said.is_empty() { "The file.".to_owned() } else { clip(said, 300) };
-    json!({ "type": "string", "description": said, "file_uploadable": true }).as_object().cloned().unwrap_or_default()
+fn file_schema(wording: &str) -> Map<String, Value> {
+    let wording = if wording.is_empty() { "The file.".to_owned() } else { clip(wording, 300) };
+    json!({ "type": "string", "description": wording, "file_uploadable": true })
+        .as_object()
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn file<'d>(content_type: Option<String>, media: &Value, document: &Document) -> Body<'d> {
-    let said = media.get("schema").and_then(|schema| document.value(schema)?.get("description")?.as_str());
-    let shape = Shape::Written(file_schema(&said.map(clean).unwrap_or_default()));
-    let fields = vec![Field::new(Place::Body, "file", true, shape, Writing::Plain)];
+    let wording = media.get("schema").and_then(|schema| document.value(schema)?.get("description")?.as_str());
+    let shape = Shape::Written(file_schema(&wording.map(clean).unwrap_or_default()));
+    let fields = vec![Field::new(Location::Body, "file", true, shape, Writing::Plain)];
     Body { format: "file", content_type, fields, ..Body::none() }
 }
 
 fn text<'d>(media_type: String) -> Body<'d> {
-    let said = format!("The body, as {media_type}.");
-    let schema = json!({ "type": "string", "description": said }).as_object().cloned().unwrap_or_default();
-    let fields = vec![Field::new(Place::Body, "content", true, Shape::Written(schema), Writing::Plain)];
+    let wording = format!("The body, as {media_type}.");
+    let schema = json!({ "type": "string", "description": wording }).as_object().cloned().unwrap_or_default();
+    let fields = vec![Field::new(Location::Body, "content", true, Shape::Written(schema), Writing::Plain)];
     let content_type = Some(media_type).filter(|media_type| !media_type.ends_with("/*"));
     Body { format: "file", content_type, fields, ..Body::none() }
 }
@@ -199,13 +202,18 @@ impl<'d> Reader<'_, 'd> {
         let mut fields = Vec::new();
         for (name, node) in &flat.properties {
             let required = self.is_required && flat.required.contains(name);
-            let mut field =
-                Field::new(Place::Body, name, required, Shape::Schema(node.clone()), self.writing(body.format, name));
+            let mut field = Field::new(
+                Location::Body,
+                name,
+                required,
+                Shape::Schema(node.clone()),
+                self.writing(body.format, name),
+            );
             field.around = own.to_vec();
             if body.format == "multipart"
-                && let Some(said) = self.file(name, node, own)?
+                && let Some(wording) = self.file(name, node, own)?
             {
-                field.shape = Shape::Written(file_schema(&said));
+                field.shape = Shape::Written(file_schema(&wording));
                 field.writing = Writing::Plain;
             } else if body.format == "multipart" && field.writing == Writing::Json && self.is_list(node, own)? {
                 field.writing = Writing::Style(WireStyle::Form, true);
@@ -237,25 +245,25 @@ impl<'d> Reader<'_, 'd> {
         Ok(self.emitter.parts(node, own)?.by_kind.contains_key(&Kind::Array))
     }
 
-    /// What is said of a part that is a file.
+    /// The description of a part that is a file.
     fn file(&mut self, name: &str, node: &Node<'d>, own: &[&'d str]) -> Result<Option<String>, Fail> {
         let is_file = |flat: &Flat<'_>| matches!(flat.format, Some("binary")) && flat.kinds.contains(&Kind::String);
         let parts = match self.emitter.parts(node, own) {
             Err(Fail::Never | Fail::TooDeep) => return Ok(None),
             parts => parts?,
         };
-        let said = parts.base.description.map_or_else(|| described(name), clean);
+        let wording = parts.base.description.map_or_else(|| described(name), clean);
         let encoding = self.media.get("encoding").and_then(|encoding| encoding.get(name)?.get("contentType")?.as_str());
         let is_media = encoding.is_some_and(|media_type| matches!(rank(&essence(media_type)), Some(6)));
         if parts.by_kind.get(&Kind::String).is_some_and(|flat| is_file(flat) || is_media) {
-            return Ok(Some(said));
+            return Ok(Some(wording));
         }
         let items = parts.by_kind.get(&Kind::Array).and_then(|flat| flat.items.clone());
         let of_files = match items {
             Some(items) => self.emitter.parts(&items, own)?.by_kind.get(&Kind::String).is_some_and(is_file),
             None => false,
         };
-        Ok(of_files.then(|| format!("{} One file.", crate::text::sentence(&clip(&said, 280)))))
+        Ok(of_files.then(|| format!("{} One file.", crate::text::sentence(&clip(&wording, 280)))))
     }
 
     /// The body as one argument.
@@ -268,7 +276,7 @@ impl<'d> Reader<'_, 'd> {
             shape @ Shape::Schema(_) => shape,
         };
         let writing = if body.format == "json" { Writing::Plain } else { Writing::Style(WireStyle::Form, true) };
-        let fields = vec![Field::new(Place::Body, "body", self.is_required, shape, writing)];
+        let fields = vec![Field::new(Location::Body, "body", self.is_required, shape, writing)];
         Body { fields, is_one: true, ..body }
     }
 }

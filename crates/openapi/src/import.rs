@@ -510,8 +510,8 @@ fn toolkit_keys(
     let title = clip(&clean(text("/info/title")), 60);
     let name = options.name.clone().unwrap_or(title);
     let name = if name.trim().is_empty() { options.slug.clone() } else { name };
-    let said = clip(first_sentence(&clean(text("/info/description"))), 200);
-    let description = if said.is_empty() { format!("The API of {name}.") } else { sentence(&said) };
+    let wording = clip(first_sentence(&clean(text("/info/description"))), 200);
+    let description = if wording.is_empty() { format!("The API of {name}.") } else { sentence(&wording) };
     let page = |url: &str| url.starts_with("https://") && url::Url::parse(url).is_ok();
     let mut keys = Map::new();
     let mut put = |key: &str, value: Value| drop(keys.insert(key.to_owned(), value));

@@ -49,14 +49,14 @@ const CREDENTIALS: [&str; 8] =
 
 /// Where an argument goes, in the order in which names are given.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     Path,
     Query,
     Header,
     Body,
 }
 
-impl Place {
+impl Location {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Path => "path",
@@ -99,7 +99,7 @@ pub(crate) enum Shape<'d> {
 /// An argument before its name and its schema are decided.
 #[derive(Clone, Debug)]
 pub(crate) struct Field<'d> {
-    pub(crate) place: Place,
+    pub(crate) place: Location,
     pub(crate) wire_name: String,
     pub(crate) required: bool,
     pub(crate) shape: Shape<'d>,
@@ -129,9 +129,9 @@ pub(crate) fn fields<'d>(operation: &Operation<'d>, security: &Security) -> Resu
     for parameter in parameters {
         let name = text(parameter, "name");
         let place = match text(parameter, "in") {
-            "path" if in_path.contains(&name) => Place::Path,
-            "query" => Place::Query,
-            "header" => Place::Header,
+            "path" if in_path.contains(&name) => Location::Path,
+            "query" => Location::Query,
+            "header" => Location::Header,
             "cookie"
                 if parameter.get("required") == Some(&Value::Bool(true)) && !is_credential(parameter, security) =>
             {
@@ -139,34 +139,34 @@ pub(crate) fn fields<'d>(operation: &Operation<'d>, security: &Security) -> Resu
             }
             _ => continue,
         };
-        let is_own = place == Place::Header && OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
-        let is_common = is_google && place == Place::Query && GOOGLE.contains(&name);
-        if name.is_empty() || is_own || is_common || place != Place::Path && is_credential(parameter, security) {
+        let is_own = place == Location::Header && OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
+        let is_common = is_google && place == Location::Query && GOOGLE.contains(&name);
+        if name.is_empty() || is_own || is_common || place != Location::Path && is_credential(parameter, security) {
             continue;
         }
         found.add(parameter, place, name)?;
     }
     for name in in_path {
-        let is_there = found.fields.iter().any(|field| field.place == Place::Path && field.wire_name == name);
+        let is_there = found.fields.iter().any(|field| field.place == Location::Path && field.wire_name == name);
         if !is_there {
             // The path has it, whatever the parameters say.
             let schema = json!({ "type": "string", "description": crate::text::described(name) });
             let shape = Shape::Written(schema.as_object().cloned().unwrap_or_default());
-            found.fields.push(Field::new(Place::Path, name, true, shape, Writing::Plain));
+            found.fields.push(Field::new(Location::Path, name, true, shape, Writing::Plain));
         }
     }
     Ok(found)
 }
 
 impl<'d> Field<'d> {
-    pub(crate) fn new(place: Place, wire_name: &str, required: bool, shape: Shape<'d>, writing: Writing) -> Self {
+    pub(crate) fn new(place: Location, wire_name: &str, required: bool, shape: Shape<'d>, writing: Writing) -> Self {
         Self { place, wire_name: wire_name.to_owned(), required, shape, writing, around: Vec::new() }
     }
 }
 
 impl<'d> Parameters<'d> {
-    fn add(&mut self, parameter: &'d Value, place: Place, name: &str) -> Result<(), String> {
-        let required = place == Place::Path || parameter.get("required") == Some(&Value::Bool(true));
+    fn add(&mut self, parameter: &'d Value, place: Location, name: &str) -> Result<(), String> {
+        let required = place == Location::Path || parameter.get("required") == Some(&Value::Bool(true));
         let content = parameter.get("content").and_then(Value::as_object).and_then(|content| content.iter().next());
         let (schema, writing) = match content {
             Some((media_type, content)) if media_type.contains("json") => (content.get("schema"), Writing::Json),
@@ -180,22 +180,22 @@ impl<'d> Parameters<'d> {
     }
 
     /// The style of a parameter, with the defaults of the standard (`OpenAPI`, Parameter Object).
-    fn style(&mut self, parameter: &Value, place: Place, name: &str) -> Result<Writing, String> {
-        let default = if place == Place::Query { "form" } else { "simple" };
+    fn style(&mut self, parameter: &Value, place: Location, name: &str) -> Result<Writing, String> {
+        let default = if place == Location::Query { "form" } else { "simple" };
         let style = parameter.get("style").and_then(Value::as_str).unwrap_or(default);
         let explode = parameter.get("explode").and_then(Value::as_bool).unwrap_or(style == "form");
         let unknown = || format!("the style {} of `{}` is not supported", clean(style), clean(name));
         Ok(match (place, style) {
-            (Place::Path, "label" | "matrix") if !explode => {
+            (Location::Path, "label" | "matrix") if !explode => {
                 let prefix = if style == "label" { ".".to_owned() } else { format!(";{name}=") };
                 self.path_prefixes.push((name.to_owned(), prefix));
                 Writing::Style(WireStyle::Simple, false)
             }
-            (Place::Path | Place::Header, "simple") => Writing::Style(WireStyle::Simple, explode),
-            (Place::Query, "form") => Writing::Style(WireStyle::Form, explode),
-            (Place::Query, "spaceDelimited") => Writing::Style(WireStyle::Spaces, explode),
-            (Place::Query, "pipeDelimited") => Writing::Style(WireStyle::Pipes, explode),
-            (Place::Query, "deepObject") => Writing::Style(WireStyle::DeepObject, true),
+            (Location::Path | Location::Header, "simple") => Writing::Style(WireStyle::Simple, explode),
+            (Location::Query, "form") => Writing::Style(WireStyle::Form, explode),
+            (Location::Query, "spaceDelimited") => Writing::Style(WireStyle::Spaces, explode),
+            (Location::Query, "pipeDelimited") => Writing::Style(WireStyle::Pipes, explode),
+            (Location::Query, "deepObject") => Writing::Style(WireStyle::DeepObject, true),
             _ => return Err(unknown()),
         })
     }
@@ -243,10 +243,10 @@ fn is_credential(parameter: &Value, security: &Security) -> bool {
     if place.is_some_and(|place| security.credentials.contains(&(place, name.clone()))) {
         return true;
     }
-    let said = text(parameter, "description").to_ascii_lowercase();
+    let wording = text(parameter, "description").to_ascii_lowercase();
     let is_said = ["authentication token", "access token", "api token", "auth token", "bearer"]
         .iter()
-        .any(|word| said.contains(word));
+        .any(|word| wording.contains(word));
     CREDENTIALS.contains(&name.as_str())
         || matches!(name.as_str(), "token" | "private-token" | "private_token") && is_said
 }

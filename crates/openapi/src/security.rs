@@ -191,8 +191,10 @@ impl Security {
             };
             fields.push((place(scheme).unwrap_or_default(), text(scheme, "name"), field, description(scheme)));
         }
-        let fields: Vec<(&str, &str, &str, String)> =
-            fields.iter().map(|(place, name, field, said)| (*place, *name, field.as_str(), said.clone())).collect();
+        let fields: Vec<(&str, &str, &str, String)> = fields
+            .iter()
+            .map(|(place, name, field, wording)| (*place, *name, field.as_str(), wording.clone()))
+            .collect();
         self.tables.insert("api_key".to_owned(), key_table(&fields));
     }
 
@@ -240,18 +242,18 @@ fn description(scheme: &Value) -> String {
     clip(&clean(text(scheme, "description")), 300)
 }
 
-fn bearer(said: &str) -> Value {
+fn bearer(wording: &str) -> Value {
     json!({
-        "fields": [{ "name": "token", "display_name": "Access token", "description": said, "secret": true }],
+        "fields": [{ "name": "token", "display_name": "Access token", "description": wording, "secret": true }],
         "apply": [{ "header": "Authorization", "value": "Bearer {token}" }],
     })
 }
 
 /// `[api_key]` with a field for each place, name, field and description.
 fn key_table(keys: &[(&str, &str, &str, String)]) -> Value {
-    let field = |(_, name, field, said): &(&str, &str, &str, String)| {
+    let field = |(_, name, field, wording): &(&str, &str, &str, String)| {
         let label = if keys.len() == 1 { "API key".to_owned() } else { clean(name) };
-        json!({ "name": field, "display_name": label, "description": said, "secret": true })
+        json!({ "name": field, "display_name": label, "description": wording, "secret": true })
     };
     let apply = |(place, name, field, _): &(&str, &str, &str, String)| {
         let mut placement = Map::new();

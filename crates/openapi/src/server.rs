@@ -119,7 +119,7 @@ fn filled(text: &str, variables: &Map<String, Value>, base: &mut Base) -> Result
             base.fields.push(field);
         } else {
             let default = variable.get("default").and_then(Value::as_str).unwrap_or_default();
-            if default.is_empty() && place != Place::Path {
+            if default.is_empty() && place != UrlPart::Path {
                 return Err(format!(
                     "the server `{}` has a variable without a default; give the base URL",
                     clean(text)
@@ -136,7 +136,7 @@ fn filled(text: &str, variables: &Map<String, Value>, base: &mut Base) -> Result
 
 /// Where a variable stands in a URL.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+enum UrlPart {
     Scheme,
     /// The whole host.
     Host,
@@ -146,20 +146,20 @@ enum Place {
     Path,
 }
 
-fn place(before: &str, after: &str) -> Place {
-    let Some((_, authority)) = before.split_once("://") else { return Place::Scheme };
+fn place(before: &str, after: &str) -> UrlPart {
+    let Some((_, authority)) = before.split_once("://") else { return UrlPart::Scheme };
     if authority.contains('/') {
-        return Place::Path;
+        return UrlPart::Path;
     }
     if authority.ends_with(':') {
-        return Place::Port;
+        return UrlPart::Port;
     }
     let ends = after.is_empty() || after.starts_with(['/', ':']);
-    if authority.is_empty() && ends { Place::Host } else { Place::Label }
+    if authority.is_empty() && ends { UrlPart::Host } else { UrlPart::Label }
 }
 
 /// The connection field of a variable; none if it is better replaced by its default.
-fn field(name: &str, variable: &Value, place: Place, url: &str) -> Option<Value> {
+fn field(name: &str, variable: &Value, place: UrlPart, url: &str) -> Option<Value> {
     let values: Vec<&str> =
         variable.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let default = variable.get("default").and_then(Value::as_str).unwrap_or_default();
@@ -177,16 +177,16 @@ fn field(name: &str, variable: &Value, place: Place, url: &str) -> Option<Value>
             && !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
     };
     let (format, fits): (&str, &dyn Fn(&str) -> bool) = match place {
-        Place::Scheme | Place::Port => return None,
-        Place::Host => ("hostname", &is_host),
-        Place::Label => ("dns_label", &is_label),
-        Place::Path => ("path_segment", &is_segment),
+        UrlPart::Scheme | UrlPart::Port => return None,
+        UrlPart::Host => ("hostname", &is_host),
+        UrlPart::Label => ("dns_label", &is_label),
+        UrlPart::Path => ("path_segment", &is_segment),
     };
     // A value that is always the same, or that no one could enter.
     let is_fixed = values.len() == 1 || !values.iter().all(|value| fits(value));
     if is_fixed
         || !default.is_empty() && !fits(default)
-        || values.is_empty() && place == Place::Path && !default.is_empty()
+        || values.is_empty() && place == UrlPart::Path && !default.is_empty()
     {
         return None;
     }
@@ -194,12 +194,12 @@ fn field(name: &str, variable: &Value, place: Place, url: &str) -> Option<Value>
     if field_name.is_empty() || !field_name.starts_with(|first: char| first.is_ascii_lowercase()) {
         return None;
     }
-    let said = variable.get("description").and_then(Value::as_str).map(clean).unwrap_or_default();
-    let said = if said.is_empty() { format!("`{name}` in {}.", clean(url)) } else { said };
+    let wording = variable.get("description").and_then(Value::as_str).map(clean).unwrap_or_default();
+    let wording = if wording.is_empty() { format!("`{name}` in {}.", clean(url)) } else { wording };
     let mut field = json!({
         "name": field_name,
         "display_name": capitalized(&words(name).join(" ")),
-        "description": said,
+        "description": wording,
         "format": format,
     });
     let is_example = default.contains("your") || default.contains("example");

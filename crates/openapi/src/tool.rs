@@ -9,7 +9,7 @@ use crate::body::{self, Body};
 use crate::effect;
 use crate::name::{argument_name, tool_words};
 use crate::operation::Operation;
-use crate::parameter::{self, Field, Place, Shape, Writing, path_names, style};
+use crate::parameter::{self, Field, Location, Shape, Writing, path_names, style};
 use crate::reference::Document;
 use crate::schema::{At, Direction, Emitter, Fail, MAX_PROPERTIES, any_value, free_object};
 use crate::security::Security;
@@ -105,7 +105,7 @@ fn query_arguments<'d>(
     input: &Value,
 ) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    for field in fields.iter().filter(|field| field.place == Place::Query) {
+    for field in fields.iter().filter(|field| field.place == Location::Query) {
         let is_page = field.wire_name.to_ascii_lowercase().contains("page");
         let begins_with_0 = match &field.shape {
             Shape::Schema(node) if is_page => emitter
@@ -161,7 +161,7 @@ fn path(
     }
     let mut path = path.to_owned();
     for name in path_names(&path.clone()) {
-        let field = fields.iter().find(|field| field.place == Place::Path && field.wire_name == name);
+        let field = fields.iter().find(|field| field.place == Location::Path && field.wire_name == name);
         let Some(argument) = field.and_then(|field| names.get(&key(field))) else {
             return Err(format!("its path has `{}`, which no parameter describes", clean(name)));
         };
@@ -226,7 +226,7 @@ impl<'d> Writer<'_, 'd> {
         }
         written
             .arguments
-            .sort_by_key(|(field, _)| (!field.required, field.place == Place::Body, field.wire_name.len()));
+            .sort_by_key(|(field, _)| (!field.required, field.place == Location::Body, field.wire_name.len()));
         let mut size = 0;
         let mut kept = Vec::new();
         let mut dropped = Vec::new();
@@ -235,7 +235,7 @@ impl<'d> Writer<'_, 'd> {
             let has_room = size <= MAX_SCHEMA - 512 && kept.len() < MAX_PROPERTIES - 1;
             if has_room || field.required {
                 kept.push((field, schema));
-            } else if field.place == Place::Body {
+            } else if field.place == Location::Body {
                 written.left_out.push(field.wire_name.clone());
             } else {
                 dropped.push(field.wire_name.as_str());
@@ -249,17 +249,17 @@ impl<'d> Writer<'_, 'd> {
 
     fn texts(&self, context: &Context<'_>, words: &[String]) -> Map<String, Value> {
         let summary = clean(self.operation.text("summary"));
-        let said = clean(self.operation.text("description"));
+        let wording = clean(self.operation.text("description"));
         let named = capitalized(&words.join(" "));
-        let short = if summary.is_empty() { first_sentence(&said).to_owned() } else { summary.clone() };
+        let short = if summary.is_empty() { first_sentence(&wording).to_owned() } else { summary.clone() };
         let short = if short.is_empty() { named.clone() } else { short };
-        let is_new =
-            !said.is_empty() && !said.to_lowercase().starts_with(summary.trim_end_matches('.').to_lowercase().as_str());
-        let description = match (summary.is_empty(), said.is_empty()) {
+        let is_new = !wording.is_empty()
+            && !wording.to_lowercase().starts_with(summary.trim_end_matches('.').to_lowercase().as_str());
+        let description = match (summary.is_empty(), wording.is_empty()) {
             (true, true) => format!("{} Sends {}.", sentence(&named), self.operation.key()),
-            (false, _) if is_new => format!("{} {}", sentence(&capitalized(&summary)), sentence(&said)),
+            (false, _) if is_new => format!("{} {}", sentence(&capitalized(&summary)), sentence(&wording)),
             (false, true) => sentence(&capitalized(&summary)),
-            _ => sentence(&capitalized(&said)),
+            _ => sentence(&capitalized(&wording)),
         };
         let title = clip(&short, 100);
         let title = title.trim_end_matches(['.', '…', ' ']);
@@ -290,7 +290,7 @@ impl<'d> Writer<'_, 'd> {
         for (field, schema) in written.arguments {
             let name = self.name(field);
             let mut argument = schema;
-            let in_body = field.place == Place::Body;
+            let in_body = field.place == Location::Body;
             if let Some(style) = style(field.writing, &argument, &field.wire_name)? {
                 argument.insert("style".to_owned(), style.into());
             }
@@ -300,14 +300,14 @@ impl<'d> Writer<'_, 'd> {
             if field.required {
                 argument.insert("required".to_owned(), true.into());
             }
-            let by_default = if has_body { Place::Body } else { Place::Query };
-            if field.place != by_default && field.place != Place::Path {
+            let by_default = if has_body { Location::Body } else { Location::Query };
+            if field.place != by_default && field.place != Location::Path {
                 argument.insert("in".to_owned(), field.place.name().into());
             }
             let is_nested = in_body && is_json && field.wire_name.contains('.');
             if is_nested {
                 members.insert(field.wire_name.clone(), format!("{{{name}}}").into());
-            } else if name != field.wire_name && field.place != Place::Path && !(in_body && body.is_one) {
+            } else if name != field.wire_name && field.place != Location::Path && !(in_body && body.is_one) {
                 argument.insert("as".to_owned(), field.wire_name.as_str().into());
             }
             input.insert(name, argument.into());
@@ -332,13 +332,13 @@ impl<'d> Writer<'_, 'd> {
         body: &Body<'_>,
         left_out: &[String],
     ) {
-        let said = if left_out.is_empty() {
+        let wording = if left_out.is_empty() {
             "Further members of the body.".to_owned()
         } else {
             format!("Further members of the body: {}", clip(&left_out.join(", "), 250))
         };
         let mut argument = free_object();
-        argument.insert("description".to_owned(), clean(&said).into());
+        argument.insert("description".to_owned(), clean(&wording).into());
         let name = if input.contains_key(MORE) { format!("{MORE}_body") } else { MORE.to_owned() };
         if body.format == "json" {
             let all = Value::from(format!("{{{name}}}"));
@@ -383,7 +383,7 @@ fn written<'f, 'd>(emitter: &mut Emitter<'d>, fields: &'f [Field<'d>]) -> Result
         let at = At::top(field.around.clone());
         let schema = match &field.shape {
             Shape::Written(schema) => Ok(Some(schema.clone())),
-            Shape::Schema(node) if field.place == Place::Body => {
+            Shape::Schema(node) if field.place == Location::Body => {
                 emitter.property(&field.wire_name, node, field.required, &at)
             }
             Shape::Schema(node) => emitter.parameter(&field.wire_name, node, field.required, &at),

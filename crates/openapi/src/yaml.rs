@@ -199,9 +199,9 @@ fn number(text: &str) -> Option<Number> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         let positive = text.strip_prefix('+').unwrap_or(text);
-        let whole = positive.parse::<i64>().map(Number::from).or_else(|_| positive.parse::<u64>().map(Number::from));
-        if let Ok(whole) = whole {
-            return Some(whole);
+        let integer = positive.parse::<i64>().map(Number::from).or_else(|_| positive.parse::<u64>().map(Number::from));
+        if let Ok(integer) = integer {
+            return Some(integer);
         }
     }
     // A dot alone, a version such as 1.2.3 and a date are no numbers.

@@ -46,8 +46,8 @@ fn the_document_of_the_guide_is_imported_checked_shown_and_run() {
     let folder = acme();
     let mut printed = Vec::new();
     for line in guide("sh").lines() {
-        let (code, text, said) = run_in(folder.path(), &words(line));
-        assert_eq!(code, Some(0), "{line}: {text}{said}");
+        let (code, text, errors) = run_in(folder.path(), &words(line));
+        assert_eq!(code, Some(0), "{line}: {text}{errors}");
         printed.push(text);
     }
     let [report, linted, request, tested] = printed.as_slice() else { panic!("{printed:?}") };
@@ -69,8 +69,8 @@ fn the_document_of_the_guide_is_imported_checked_shown_and_run() {
 #[test]
 fn a_later_import_prints_what_changes() {
     let folder = acme();
-    let (code, _, said) = import(folder.path(), "--dry-run");
-    assert_eq!((code, folder.path().join("acme").exists()), (Some(0), false), "{said}");
+    let (code, _, errors) = import(folder.path(), "--dry-run");
+    assert_eq!((code, folder.path().join("acme").exists()), (Some(0), false), "{errors}");
     assert_eq!(import(folder.path(), "").0, Some(0));
     let document = folder.path().join("acme.yaml");
     let newer = fs::read_to_string(&document).unwrap().replace("required: [weight]", "required: [weight, metal]");
@@ -91,9 +91,9 @@ fn a_later_import_prints_what_changes() {
 fn mistakes_say_what_to_change() {
     let folder = acme();
     let failed = |line: &str| {
-        let (code, _, said) = run_in(folder.path(), &words(line));
-        assert_eq!(code, Some(1), "{line}: {said}");
-        said
+        let (code, _, errors) = run_in(folder.path(), &words(line));
+        assert_eq!(code, Some(1), "{line}: {errors}");
+        errors
     };
     let begin = "switchboard toolkit import openapi";
     assert!(failed(&format!("{begin} acme.yaml --slug acme")).contains("--base-url https://…"));
@@ -105,7 +105,7 @@ fn mistakes_say_what_to_change() {
     assert!(secret.contains("a user name or password in it") && !secret.contains("secret@"), "{secret}");
     fs::create_dir(folder.path().join("acme")).unwrap();
     fs::write(folder.path().join("acme/toolkit.toml"), "slug = \"acme\"").unwrap();
-    let (code, _, said) = import(folder.path(), "");
+    let (code, _, errors) = import(folder.path(), "");
     assert_eq!(code, Some(1));
-    assert!(said.contains("was not imported, and stays as it is"), "{said}");
+    assert!(errors.contains("was not imported, and stays as it is"), "{errors}");
 }

@@ -530,11 +530,11 @@ pub(crate) fn any_value(depth: usize, alternatives: usize) -> Option<Map<String,
 
 /// Adds a description of what a schema and notes say.
 fn describe(schema: &mut Map<String, Value>, flat: &Flat<'_>, notes: &[String]) {
-    let said = flat.description.map(clean).unwrap_or_default();
+    let wording = flat.description.map(clean).unwrap_or_default();
     let notes = clip(&notes.join(" "), 140);
     let room = MAX_DESCRIPTION - if notes.is_empty() { 0 } else { notes.chars().count() + 1 };
-    let said = sentence(&clip(&said, room - 1));
-    let text = [said, notes].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let wording = sentence(&clip(&wording, room - 1));
+    let text = [wording, notes].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     if !text.is_empty() {
         schema.insert("description".to_owned(), text.into());
     }
@@ -555,17 +555,17 @@ fn values_note(flat: &Flat<'_>, notes: &mut Vec<String>) {
 
 /// Says the default and, for a short description, an example. A default that is a keyword would be sent with each call.
 fn default_note(flat: &Flat<'_>, notes: &mut Vec<String>) {
-    let said = flat.description.unwrap_or_default();
+    let wording = flat.description.unwrap_or_default();
     let scalar = |value: &Value| match value {
         Value::String(text) if !text.is_empty() && text.len() <= 40 => Some(clean(text)),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         _ => None,
     };
     match flat.default.and_then(scalar) {
-        Some(text) if !said.to_ascii_lowercase().contains("default") => notes.push(format!("Default: {text}.")),
+        Some(text) if !wording.to_ascii_lowercase().contains("default") => notes.push(format!("Default: {text}.")),
         _ => {}
     }
-    let has_example = said.contains("xample") || said.contains("e.g.") || said.chars().count() > 80;
+    let has_example = wording.contains("xample") || wording.contains("e.g.") || wording.chars().count() > 80;
     if let Some(text) = flat.example.and_then(scalar).filter(|_| !has_example && flat.values.is_none()) {
         notes.push(format!("Example: {text}."));
     }

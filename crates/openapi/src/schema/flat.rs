@@ -218,9 +218,15 @@ impl<'d> Flattener<'d> {
             own.push(reference);
             return self.flatten(&Node::One(target), around, own, level + 1);
         }
-        let said = target.as_object().map(keywords).unwrap_or_default();
-        let kinds = if said.kinds.is_empty() { BTreeSet::from([Kind::Object]) } else { said.kinds };
-        Ok(Flat { kinds, nullable: said.nullable, description: said.description, is_cyclic: true, ..Flat::default() })
+        let wording = target.as_object().map(keywords).unwrap_or_default();
+        let kinds = if wording.kinds.is_empty() { BTreeSet::from([Kind::Object]) } else { wording.kinds };
+        Ok(Flat {
+            kinds,
+            nullable: wording.nullable,
+            description: wording.description,
+            is_cyclic: true,
+            ..Flat::default()
+        })
     }
 }
 

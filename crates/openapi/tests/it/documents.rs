@@ -84,14 +84,14 @@ fn folder() -> Option<PathBuf> {
     let folder = tools.join("vendor-documents");
     let script = root.join("tests/vendor-documents/fetch.py");
     let fetched = Command::new("python3").arg("-B").arg(script).arg(&folder).output().unwrap();
-    let said = String::from_utf8_lossy(&fetched.stderr);
+    let wording = String::from_utf8_lossy(&fetched.stderr);
     match fetched.status.code() {
         Some(0) => Some(folder),
         Some(3) => {
-            eprintln!("skipped: {said}");
+            eprintln!("skipped: {wording}");
             None
         }
-        status => panic!("{status:?} {said}"),
+        status => panic!("{status:?} {wording}"),
     }
 }
 
