@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+use sha2::{Digest, Sha256};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let toolkits = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../toolkits");
@@ -27,9 +28,28 @@ fn main() -> Result<(), Box<dyn Error>> {
             pack(&out.join(format!("{slug}.{kind}")), &text)?;
             let count = text.lines().filter(|line| line.trim() == "[[tools]]").count();
             fs::write(out.join(format!("{slug}.count")), count.to_string())?;
+            if kind == "toolkit" {
+                for key in ["name", "version"] {
+                    fs::write(out.join(format!("{slug}.{key}")), value(&text, key)?)?;
+                }
+            } else {
+                let digest: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+                fs::write(out.join(format!("{slug}.digest")), digest)?;
+            }
         }
     }
     Ok(())
+}
+
+/// The value of a key at the root of a toolkit file, so that a release is known without reading the file. A test
+/// compares it with what is read.
+fn value(text: &str, key: &str) -> Result<String, String> {
+    let start = format!("{key} = \"");
+    let line = text.lines().find_map(|line| line.strip_prefix(&start));
+    let value = line.and_then(|line| line.trim_end().strip_suffix('"'));
+    value
+        .map(str::to_owned)
+        .ok_or_else(|| format!("no line `{start}…\"` in {}", text.lines().next().unwrap_or_default()))
 }
 
 fn pack(file: &Path, text: &str) -> std::io::Result<()> {

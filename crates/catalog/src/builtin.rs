@@ -9,12 +9,14 @@ use crate::error::CatalogError;
 use crate::model::Toolkit;
 use crate::parse;
 use crate::plain_http::PlainHttp;
-use crate::tool::{PackedTools, Tools, unpacked};
+use crate::tool::{PackedTools, Release, Tools, unpacked};
 
 /// A toolkit that is compiled in.
 #[derive(Debug)]
 pub(crate) struct Builtin {
     pub slug: &'static str,
+    name: &'static str,
+    version: &'static str,
     /// For messages.
     file_name: &'static str,
     /// `toolkit.toml`, as the build script packs it.
@@ -29,6 +31,11 @@ impl Builtin {
     /// The toolkit, parsed at the first call.
     pub fn toolkit(&self) -> Option<&Arc<Toolkit>> {
         self.parsed.get_or_init(|| self.parse().ok().map(Arc::new)).as_ref()
+    }
+
+    /// The release of its tools. None if it has none.
+    pub fn release(&self) -> Option<Release> {
+        Some(self.tools?.release(self.slug, self.version, self.name))
     }
 
     fn parse(&self) -> Result<Toolkit, CatalogError> {
@@ -50,6 +57,7 @@ macro_rules! tools_text {
         Some(PackedTools {
             file_name: concat!("toolkits/", $slug, "/tools.toml"),
             compressed: include_bytes!(concat!(env!("OUT_DIR"), "/", $slug, ".tools")),
+            digest: include_str!(concat!(env!("OUT_DIR"), "/", $slug, ".digest")),
             count: include!(concat!(env!("OUT_DIR"), "/", $slug, ".count")),
         })
     };
@@ -60,6 +68,8 @@ macro_rules! toolkit_files {
         /// All of them, in the order of slugs.
         pub(crate) static BUILTINS: [Builtin; [$($slug),*].len()] = [$(Builtin {
             slug: $slug,
+            name: include_str!(concat!(env!("OUT_DIR"), "/", $slug, ".name")),
+            version: include_str!(concat!(env!("OUT_DIR"), "/", $slug, ".version")),
             file_name: concat!("toolkits/", $slug, "/toolkit.toml"),
             compressed: include_bytes!(concat!(env!("OUT_DIR"), "/", $slug, ".toolkit")),
             tools: tools_text!($slug $($with_tools)?),
@@ -161,6 +171,7 @@ mod tests {
                 assert_eq!(tools.len(), toolkit.tool_count(), "{}", toolkit.slug);
             }
             assert_eq!(toolkit.slug, builtin.slug);
+            assert_eq!((toolkit.name.as_str(), toolkit.version.as_str()), (builtin.name, builtin.version));
         }
     }
 }

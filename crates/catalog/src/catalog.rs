@@ -11,7 +11,7 @@ use crate::error::CatalogError;
 use crate::model::Toolkit;
 use crate::parse;
 use crate::plain_http::PlainHttp;
-use crate::tool::Tools;
+use crate::tool::{Release, Tools};
 
 /// Name of the file inside a toolkit's folder.
 const FILE_NAME: &str = "toolkit.toml";
@@ -42,6 +42,15 @@ impl Entry {
         match self {
             Self::Builtin(builtin) => builtin.toolkit(),
             Self::Loaded(toolkit) => Some(toolkit),
+        }
+    }
+}
+
+impl Entry {
+    fn release(&self) -> Option<Arc<Release>> {
+        match self {
+            Self::Builtin(builtin) => builtin.release().map(Arc::new),
+            Self::Loaded(toolkit) => toolkit.release(),
         }
     }
 }
@@ -149,6 +158,11 @@ impl Catalog {
         self.toolkits.values().filter_map(Entry::toolkit)
     }
 
+    /// The releases of all toolkits with tools, in the order of slugs. No file is read for it.
+    pub fn releases(&self) -> impl Iterator<Item = Arc<Release>> {
+        self.toolkits.values().filter_map(Entry::release)
+    }
+
     /// Number of toolkits.
     pub fn len(&self) -> usize {
         self.toolkits.len()
@@ -185,7 +199,10 @@ pub(crate) fn load(path: &Path, plain: &PlainHttp) -> Result<Toolkit, CatalogErr
     let tools = tools_file(path);
     if tools.exists() {
         let file_name = tools.display().to_string();
-        toolkit.tools = Tools::loaded(parse::tools(&file_name, &read(&tools, &file_name, MAX_TOOLS_BYTES)?, &toolkit)?);
+        let text = read(&tools, &file_name, MAX_TOOLS_BYTES)?;
+        let rows = parse::tools(&file_name, &text, &toolkit)?;
+        let release = Release::of_text((&toolkit.slug, &toolkit.version, &toolkit.name), &text);
+        toolkit.tools = Tools::loaded(rows, release);
     }
     Ok(toolkit)
 }

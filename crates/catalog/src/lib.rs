@@ -35,10 +35,10 @@ pub use model::{
     FieldText, Filter, Identity, KeyScheme, Location, NoAuth, OAuth1, OAuth2, Paging, PagingStyle, Pkce, Placement,
     PostConnect, Probe, QueryEncoding, RateLimit, RateLimitUnit, Reach, Refresh, RefreshToken, Sign, SignatureMethod,
     SigningAlgorithm, Style, Sunset, TimeUnit, TokenErrors, TokenName, TokenRequestFormat, TokenResponse, TokenScheme,
-    Tool, ToolMethod, Toolkit,
+    Tool, ToolMethod, Toolkit, VersionNote, Withdrawn,
 };
 pub use overview::overview;
 pub use plain_http::PlainHttp;
 pub use schema::{json_schema, key_reference, tools_json_schema, tools_key_reference};
 pub use scheme::{Scheme, UnknownScheme};
-pub use tool::{CALL_ID, ITEM, Template, TextPart, ToolRow, parse_text as parse_template_text, tool_of};
+pub use tool::{CALL_ID, ITEM, Release, Template, TextPart, ToolRow, parse_text as parse_template_text, tool_of};

@@ -469,3 +469,37 @@ fn how_requests_are_made() {
         ("id = \"/id\"", "id = \"id\"", &["84: identity.id: must be a JSON pointer such as `/user/id`"]),
     ]);
 }
+
+#[test]
+fn versions_that_are_commented_on_or_withdrawn() {
+    let text = |more: &str| format!("{ACME}\n{more}");
+    let lines = ACME.lines().count() + 2;
+    let withdrawn = "[[withdrawn]]\nversion = \"20200101_00\"\nreason = \"It deleted too much.\"\n";
+    let note = "[[changelog]]\nversion = \"20200101_00\"\ntext = \"The first tools.\"\n";
+    let add = |text: &str| Catalog::default().add("toolkits/acme/toolkit.toml", text);
+    add(&text(&format!("{withdrawn}tools = [\"ACME_X\"]\nreplacement = \"20200102_00\"\n{note}"))).expect("valid");
+    let own = ACME.lines().find_map(|line| line.strip_prefix("version = ")).expect("a version");
+    for (more, line, problem) in [
+        (
+            withdrawn.replace("20200101_00", "1.0"),
+            1,
+            "withdrawn[0].version: must be a date and a counter, `YYYYMMDD_NN`",
+        ),
+        (withdrawn.replace("\"20200101_00\"", own), 1, "withdrawn[0].version: must not be the file's own version"),
+        (withdrawn.replace("It deleted too much.", ""), 2, "withdrawn[0].reason: must be one line of text"),
+        (
+            format!("{withdrawn}replacement = \"20200101_00\""),
+            3,
+            "withdrawn[0].replacement: must not be the version that is withdrawn",
+        ),
+        (
+            format!("{withdrawn}tools = [\"acme_x\"]"),
+            3,
+            "withdrawn[0].tools[0]: must be the slug of a tool, in upper case",
+        ),
+        (note.replace("_00", ""), 1, "changelog[0].version: must be a date and a counter, `YYYYMMDD_NN`"),
+    ] {
+        let error = add(&text(&more)).expect_err("a mistake").to_string();
+        assert!(error.starts_with(&format!("toolkits/acme/toolkit.toml:{}: {problem}", lines + line)), "{error}");
+    }
+}

@@ -3,9 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use switchboard_catalog::{Catalog, Effect, Folders, Location, PlainHttp, tools_json_schema, tools_key_reference};
+use switchboard_catalog::{
+    Catalog, Effect, Folders, Location, PlainHttp, Release, tools_json_schema, tools_key_reference,
+};
 
 const TOOLKIT: &str = r##"
 slug = "acme"
@@ -194,6 +197,52 @@ fn a_changed_file_is_read_again_with_its_toolkit() {
     fs::remove_file(acme.join("tools.toml")).unwrap();
     folders.reload();
     assert_eq!(tools(&folders), 0);
+}
+
+fn release(catalog: &Catalog, toolkit: &str) -> Arc<Release> {
+    catalog.releases().find(|release| release.toolkit == toolkit).unwrap()
+}
+
+#[test]
+fn a_release_is_known_by_its_content_and_can_be_read_again() {
+    let first = release(&load(&tool(READ)).unwrap(), "acme");
+    assert_eq!((first.version.as_str(), first.name.as_str()), ("20261122_00", "Acme"));
+    assert_eq!(first.digest, release(&load(&tool(READ)).unwrap(), "acme").digest);
+    assert_ne!(first.digest, release(&load(&tool(&READ.replace("anvils", "irons"))).unwrap(), "acme").digest);
+    let labels = ("acme", "20261122_00", "Acme");
+    let stored = Release::stored(&first.digest, labels, first.compressed().to_vec()).unwrap();
+    let tools = stored.tools().unwrap();
+    assert_eq!((tools.len(), tools[0].slug.as_str()), (1, "ACME_GET_ANVIL"));
+    assert!(Release::stored(&first.digest, ("acme", "20261123_00", "Acme"), first.compressed().to_vec()).is_none());
+    assert!(Release::stored(&first.digest, labels, vec![1, 2, 3]).is_none());
+    assert_eq!(
+        Catalog::builtin().releases().count(),
+        Catalog::builtin().iter().filter(|toolkit| toolkit.tool_count() > 0).count()
+    );
+}
+
+/// Sessions are promised the same bytes after an upgrade: a stored tool is read by this program as by any earlier one. If
+/// this fails, find a way that leaves the bytes of stored tools as they are.
+#[test]
+fn a_stored_tool_keeps_its_bytes() {
+    let input = "body = \"json\"\nwrap = \"/data\"\nresult = \"/anvil\"\nweight = 2\ntimeout = 30\n\
+        untrusted = [\"/note\"]\ndecode = [\"note\"]\nidempotency_header = \"X-Key\"\n\
+        error_when = { pointer = \"/ok\", equals = false }\n\
+        [tools.input]\nid = { type = \"string\", description = \"Id.\", required = true, in = \"query\", as = \"ID\" }\n\
+        size = { type = \"integer\", description = \"Size.\", default = 3, minimum = 1 }\n\
+        [tools.output]\nnote = { type = \"string\", description = \"A note.\" }\n";
+    let create = tool(&format!("effect = \"create\"\nmethod = \"POST\"\npath = \"/anvils\"\n{input}"));
+    let release = release(&load(&create).unwrap(), "acme");
+    let row = &release.tools().unwrap()[0];
+    assert_eq!(
+        (row.input_schema.get(), row.output_schema.get()),
+        (
+            r#"{"properties":{"id":{"description":"Id.","type":"string"},"size":{"default":3,"description":"Size.","minimum":1,"type":"integer"}},"required":["id"],"type":"object"}"#,
+            r#"{"properties":{"note":{"description":"A note.","type":"string"}},"type":"object"}"#
+        )
+    );
+    assert_eq!(release.digest, "eb15010b8710512247bdc81b75f51964aec8996aa2cd83aa36e007c08b2d12bd");
+    assert_eq!(row.digest, "dc48942fd6ac808f6cffdb3323f410e916800cd26bb0e372bccc5ffff495b826");
 }
 
 #[test]

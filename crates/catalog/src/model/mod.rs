@@ -13,6 +13,7 @@ mod oauth1;
 mod oauth2;
 mod tokens;
 mod tool;
+mod version;
 
 use std::collections::BTreeMap;
 
@@ -34,6 +35,7 @@ pub use oauth2::{
 pub use tokens::{ExtraToken, Reach, TokenName};
 pub(crate) use tool::ToolFile;
 pub use tool::{Argument, BodyFormat, Effect, FailureRule, Location, Paging, PagingStyle, Style, Tool, ToolMethod};
+pub use version::{VersionNote, Withdrawn};
 
 /// A provider and the ways to authenticate with it.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -83,6 +85,13 @@ pub struct Toolkit {
     /// Dated changes at the provider, shown until their date.
     #[serde(default)]
     pub sunset: Vec<Sunset>,
+    /// What is new in versions of the tools, for `GET /toolkits/changelog`.
+    #[serde(default)]
+    pub changelog: Vec<VersionNote>,
+    /// Earlier versions of the tools that are not run any more, such as one with a security problem. A session that
+    /// uses one gets an error that names the version to use instead.
+    #[serde(default)]
+    pub withdrawn: Vec<Withdrawn>,
     /// How the provider reports "too many requests" other than with status 429.
     #[serde(default)]
     pub rate_limits: Vec<RateLimit>,

@@ -1,5 +1,6 @@
 //! The tools of a toolkit as rows: a definition with the bytes that clients get, made once.
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug, Formatter};
 use std::io::{self, Read};
 use std::ops::Deref;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use sha2::{Digest, Sha256};
 
+use super::release::Release;
 use crate::model::{Tool, Toolkit};
 use crate::parse;
 
@@ -56,6 +58,8 @@ pub(crate) struct PackedTools {
     pub file_name: &'static str,
     /// Its text, as the build script packs it.
     pub compressed: &'static [u8],
+    /// SHA-256 of its text, in hexadecimal digits.
+    pub digest: &'static str,
     /// Number of its tools.
     pub count: usize,
 }
@@ -64,6 +68,11 @@ impl PackedTools {
     /// The text of the file.
     pub fn text(self) -> io::Result<String> {
         unpacked(self.compressed)
+    }
+
+    /// The release of these tools.
+    pub fn release(self, toolkit: &str, version: &str, name: &str) -> Release {
+        Release::new((toolkit, version, name), self.digest, Cow::Borrowed(self.compressed))
     }
 }
 
@@ -78,6 +87,8 @@ pub(crate) fn unpacked(compressed: &[u8]) -> io::Result<String> {
 #[derive(Clone, Default)]
 pub struct Tools {
     packed: Option<PackedTools>,
+    /// Of tools that are not compiled in.
+    release: Option<Arc<Release>>,
     rows: OnceLock<Arc<[Arc<ToolRow>]>>,
 }
 
@@ -89,11 +100,11 @@ impl Debug for Tools {
 
 impl Tools {
     pub(crate) fn builtin(packed: PackedTools) -> Self {
-        Self { packed: Some(packed), rows: OnceLock::new() }
+        Self { packed: Some(packed), release: None, rows: OnceLock::new() }
     }
 
-    pub(crate) fn loaded(rows: Vec<Arc<ToolRow>>) -> Self {
-        Self { packed: None, rows: OnceLock::from(Arc::from(rows)) }
+    pub(crate) fn loaded(rows: Vec<Arc<ToolRow>>, release: Release) -> Self {
+        Self { packed: None, release: Some(Arc::new(release)), rows: OnceLock::from(Arc::from(rows)) }
     }
 }
 
@@ -108,6 +119,14 @@ impl Toolkit {
             }
             None => Arc::default(),
         })
+    }
+
+    /// The release of its tools. None if it has none.
+    pub(crate) fn release(&self) -> Option<Arc<Release>> {
+        match self.tools.packed {
+            Some(packed) => Some(Arc::new(packed.release(&self.slug, &self.version, &self.name))),
+            None => self.tools.release.clone(),
+        }
     }
 
     /// Number of its tools, without reading them.

@@ -28,6 +28,7 @@ impl Check<'_> {
             &Path::root("version"),
             "must be a date and a counter, `YYYYMMDD_NN`",
         );
+        self.versions();
         self.headers(&Path::root("headers"), &toolkit.headers, &Names::any(toolkit));
         self.rate_limits();
         for (index, sunset) in toolkit.sunset.iter().enumerate() {
@@ -48,6 +49,34 @@ impl Check<'_> {
             &Path::default().key("oauth2"),
             "at least one scheme is needed, such as `oauth2`, `api_key` or `basic`",
         );
+    }
+
+    fn versions(&mut self) {
+        let toolkit = self.toolkit;
+        let shape = "must be a date and a counter, `YYYYMMDD_NN`";
+        for (index, note) in toolkit.changelog.iter().enumerate() {
+            let path = Path::root("changelog").index(index);
+            self.require(is_version(&note.version), &path.key("version"), shape);
+            self.require(is_prose(&note.text), &path.key("text"), "must be one line of text");
+        }
+        for (index, withdrawn) in toolkit.withdrawn.iter().enumerate() {
+            let path = Path::root("withdrawn").index(index);
+            let version = &withdrawn.version;
+            self.require(is_version(version), &path.key("version"), shape);
+            self.require(*version != toolkit.version, &path.key("version"), "must not be the file's own version");
+            self.require(is_prose(&withdrawn.reason), &path.key("reason"), "must be one line of text");
+            if let Some(replacement) = &withdrawn.replacement {
+                let path = path.key("replacement");
+                self.require(is_version(replacement), &path, shape);
+                self.require(replacement != version, &path, "must not be the version that is withdrawn");
+                let is_withdrawn = toolkit.withdrawn.iter().any(|other| other.version == *replacement);
+                self.require(!is_withdrawn, &path, "must not be withdrawn itself");
+            }
+            for (index, slug) in withdrawn.tools.iter().enumerate() {
+                let path = path.key("tools").index(index);
+                self.require(is_tool_slug(slug), &path, "must be the slug of a tool, in upper case");
+            }
+        }
     }
 
     fn slug(&mut self, folder: Option<&str>) {
@@ -93,6 +122,10 @@ impl Check<'_> {
 /// A non-empty single line of text.
 pub(super) fn is_prose(text: &str) -> bool {
     !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
+fn is_tool_slug(slug: &str) -> bool {
+    !slug.is_empty() && slug.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 fn is_color(color: &str) -> bool {
