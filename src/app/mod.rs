@@ -27,6 +27,7 @@ pub mod revocation;
 pub mod session;
 pub mod spool;
 pub mod tool;
+pub mod tool_versions;
 pub mod toolkit;
 
 use std::fmt;
@@ -65,6 +66,7 @@ use revocation::Revocations;
 use session::Sessions;
 use spool::Spool;
 use tool::Tools;
+use tool_versions::ToolVersions;
 use toolkit::Toolkits;
 
 pub use base::core::Actor;
@@ -142,6 +144,8 @@ pub struct App {
     pub files: Arc<Files>,
     /// A person's consent to calls.
     pub approvals: Arc<Approvals>,
+    /// The versions of tools that sessions keep.
+    pub versions: Arc<ToolVersions>,
     /// Lists and calls of tools.
     pub tools: Arc<Tools>,
     /// Tools of the server itself.
@@ -205,11 +209,13 @@ impl App {
             Arc::clone(&credentials),
             Arc::clone(&revocations),
         ));
+        let versions = Arc::new(ToolVersions::new(Arc::clone(&core)));
         let sessions = Arc::new(Sessions::new(
             Arc::clone(&core),
             Arc::clone(&idempotency),
             Arc::clone(&projects),
             Arc::clone(&auth_configs),
+            Arc::clone(&versions),
         ));
         let files = Arc::new(Files::new(
             Arc::clone(&core),
@@ -258,6 +264,7 @@ impl App {
             Arc::clone(&files),
             Arc::clone(&sessions),
             Arc::clone(&approvals),
+            Arc::clone(&versions),
             ring.clone(),
         ));
         let meta_tools = Arc::new(MetaTools::new(
@@ -283,7 +290,7 @@ impl App {
             Arc::clone(&revocations),
         ));
         let toolkits = Arc::new(Toolkits::new(Arc::clone(&core), Arc::clone(&auth_configs)));
-        let sweeps = Arc::new(Sweeps::new(Arc::clone(&core), Arc::clone(&connector)));
+        let sweeps = Arc::new(Sweeps::new(Arc::clone(&core), Arc::clone(&connector), Arc::clone(&versions)));
         Self {
             core,
             limits,
@@ -307,6 +314,7 @@ impl App {
             executor,
             files,
             approvals,
+            versions,
             tools,
             meta_tools,
             explanations,

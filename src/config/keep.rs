@@ -45,6 +45,10 @@ pub struct KeepLayer {
     /// Days that uploads and results of tools are kept as files, 0 for unlimited [default: 30].
     #[arg(long = "keep-files-days", env = "SWITCHBOARD_KEEP_FILES_DAYS", value_name = "DAYS")]
     pub files_days: Option<u32>,
+    /// Days that versions of tools are kept which this server no longer has and no session uses, 0 for unlimited
+    /// [default: 365].
+    #[arg(long = "keep-tool-versions-days", env = "SWITCHBOARD_KEEP_TOOL_VERSIONS_DAYS", value_name = "DAYS")]
+    pub tool_versions_days: Option<u32>,
     /// Earlier policies that are kept of a session [default: 100].
     #[arg(long = "keep-session-versions", env = "SWITCHBOARD_KEEP_SESSION_VERSIONS", value_name = "N")]
     pub session_versions: Option<u32>,
@@ -71,6 +75,7 @@ impl KeepLayer {
             revocation_receipts: days("revocation_receipts_days", self.revocation_receipts_days)?,
             tool_calls: days("tool_calls_days", self.tool_calls_days)?,
             files: days("files_days", self.files_days)?,
+            tool_versions: days("tool_versions_days", self.tool_versions_days)?,
             session_versions: i64::from(versions),
         })
     }

@@ -202,6 +202,10 @@ codes! {
     AccountUnusable = (1822, "ActionExecute_ConnectedAccountUnusable", Unprocessable, "{reason}", "Read the account to see its status.");
     /// Unknown tool.
     ToolNotFound = (2401, "Tool_ToolNotFound", NotFound, "Tool \"{slug}\" not found", "GET /tools lists the tools of this server.");
+    /// A version of a tool that is not run any more (number is ours).
+    ToolVersionWithdrawn = (2410, "Tool_VersionWithdrawn", Gone, "Version {version} of toolkit {toolkit} was withdrawn: {reason}. Version {replacement} replaces it", "Use the version that replaces it.");
+    /// A version of a tool that is no longer stored (number is ours).
+    ToolVersionGone = (2411, "Tool_VersionGone", Gone, "{reason}", "Use another version.");
 
     // --- 43xx: tool router ---
     /// A rule about sessions.

@@ -123,7 +123,8 @@ impl Catalog {
     pub fn add_with_tools(&mut self, folder: &str, text: &str, tools: &str) -> Result<Arc<Toolkit>, CatalogError> {
         let mut toolkit = parse::toolkit(&format!("{folder}/{FILE_NAME}"), text, &self.plain)?;
         let rows = parse::tools(&format!("{folder}/{TOOLS_FILE_NAME}"), tools, &toolkit)?;
-        toolkit.tools = Tools::loaded(rows);
+        let release = Release::of_text((&toolkit.slug, &toolkit.version, &toolkit.name), tools);
+        toolkit.tools = Tools::loaded(rows, release);
         let toolkit = Arc::new(toolkit);
         self.insert(Arc::clone(&toolkit));
         Ok(toolkit)

@@ -37,6 +37,7 @@ pub mod organization_keys;
 pub mod project_deletion;
 pub mod projects;
 mod refusal;
+pub mod releases;
 pub mod reseal;
 pub mod retention;
 pub mod revocations;

@@ -84,6 +84,11 @@ const SQLITE: &[Migration] = &[
         name: "session_keys",
         sql: include_str!("../../../migrations/sqlite/0020_session_keys.sql"),
     },
+    Migration {
+        number: 21,
+        name: "tool_releases",
+        sql: include_str!("../../../migrations/sqlite/0021_tool_releases.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.

@@ -20,14 +20,16 @@ pub struct SessionRow {
     pub config_version: i64,
     /// Creation.
     pub created_at: Timestamp,
+    /// The release set that it uses. None for a session that has used no tool since there are release sets.
+    pub release_set: Option<i64>,
 }
 
 /// A new session of a live project. Refused as `project_gone`.
 pub fn insert(session: &SessionRow) -> Unit {
     let insert = Statement::one(
         Refusal::SessionExists,
-        "INSERT INTO sessions (id, project_id, user_id, config, config_version, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        "INSERT INTO sessions (id, project_id, user_id, config, config_version, created_at, updated_at, release_set)
+         VALUES ($1, $2, $3, $4, $5, $6, $6, $7)",
         vec![
             (&session.id).into(),
             (&session.project_id).into(),
@@ -35,6 +37,7 @@ pub fn insert(session: &SessionRow) -> Unit {
             (&session.config).into(),
             session.config_version.into(),
             session.created_at.into(),
+            session.release_set.into(),
         ],
     );
     Unit::new().with(projects::require_live(&session.project_id)).with(insert)
@@ -76,17 +79,11 @@ pub(crate) fn require_live(project: &ProjectId, id: &SessionId) -> Statement {
     )
 }
 
-/// Replaces the policy with version `version` and moves it to the session's history. The history keeps at
-/// most `max_versions` versions and [`HISTORY_BYTES`], and always the newest one. Refused as
+/// Replaces the policy with version `version` by that of `session` and moves it to the session's history. The history
+/// keeps at most `max_versions` versions and [`HISTORY_BYTES`], and always the newest one. Refused as
 /// `session_changed` if the session has another version or is gone.
-pub fn change(
-    project: &ProjectId,
-    id: &SessionId,
-    version: i64,
-    config: &str,
-    max_versions: i64,
-    now: Timestamp,
-) -> Unit {
+pub fn change(session: &SessionRow, version: i64, max_versions: i64, now: Timestamp) -> Unit {
+    let (project, id) = (&session.project_id, &session.id);
     Unit::new()
         .with(Statement::one(
             Refusal::SessionChanged,
@@ -98,9 +95,17 @@ pub fn change(
         ))
         .with(Statement::one(
             Refusal::SessionChanged,
-            "UPDATE sessions SET config = $4, config_version = config_version + 1, updated_at = $5
+            "UPDATE sessions SET config = $4, config_version = config_version + 1, updated_at = $5,
+               release_set = COALESCE($6, release_set)
              WHERE id = $2 AND project_id = $1 AND config_version = $3 AND deleted_at IS NULL",
-            vec![project.into(), id.into(), version.into(), config.into(), now.into()],
+            vec![
+                project.into(),
+                id.into(),
+                version.into(),
+                (&session.config).into(),
+                now.into(),
+                session.release_set.into(),
+            ],
         ))
         .with(Statement::any(
             "DELETE FROM session_versions WHERE session_id = $1 AND version < $2 AND version IN
@@ -148,6 +153,7 @@ fn read(row: &Row<'_>) -> Result<SessionRow, ReadError> {
         config: row.text(3)?,
         config_version: row.int(4)?,
         created_at: row.timestamp(5)?,
+        release_set: row.opt_int(6)?,
     })
 }
 
@@ -155,7 +161,7 @@ impl Store {
     /// One live session of a project.
     pub async fn session(&self, project: &ProjectId, id: &SessionId) -> Result<Option<SessionRow>, ReadError> {
         self.one(
-            "SELECT id, project_id, user_id, config, config_version, created_at FROM sessions
+            "SELECT id, project_id, user_id, config, config_version, created_at, release_set FROM sessions
              WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
             &[project.into(), id.into()],
             read,

@@ -325,6 +325,7 @@ fn session(id: &str) -> SessionRow {
         config: "{}".to_owned(),
         config_version: 1,
         created_at: at(1),
+        release_set: None,
     }
 }
 

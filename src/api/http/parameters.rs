@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 use serde_json::value::RawValue;
 
 use super::error::ApiError;
-use super::query::is_list_key;
+use super::query::{is_list_key, map_key};
 use super::warnings::WarningResponse;
 use crate::api::operations::{Operation, Parameter, ParameterType, Repetition, State};
 use crate::app::UnknownParameters;
@@ -118,7 +118,8 @@ impl Accepted {
     fn accepted_keys(&self, name: &str) -> bool {
         let is_taken = |parameter: &Parameter| {
             let is_list = matches!(parameter.kind, ParameterType::List | ParameterType::ListOf(_));
-            parameter.name == name || (is_list && is_list_key(name, parameter.name))
+            let is_map = matches!(parameter.kind, ParameterType::TextOrMap) && map_key(name, parameter.name).is_some();
+            parameter.name == name || is_map || (is_list && is_list_key(name, parameter.name))
         };
         name == IGNORED || self.parameters.iter().any(is_taken)
     }
@@ -214,7 +215,11 @@ mod tests {
                     let known = checked(operation.method, operation.path, &query, UnknownParameters::Refuse).is_ok();
                     assert_eq!(known, is_list, "{operation:?} {query}");
                 }
-                for query in [format!("{name}x=1"), format!("{}=1", name.to_uppercase()), format!("{name}[a]=1")] {
+                let is_map = matches!(parameter.kind, ParameterType::TextOrMap);
+                let in_map = format!("{name}[a]=1");
+                let known = checked(operation.method, operation.path, &in_map, UnknownParameters::Refuse).is_ok();
+                assert_eq!(known, is_map, "{operation:?} {in_map}");
+                for query in [format!("{name}x=1"), format!("{}=1", name.to_uppercase()), format!("{name}[a=1")] {
                     let error =
                         checked(operation.method, operation.path, &query, UnknownParameters::Refuse).unwrap_err();
                     assert!(error.errors()[0].contains(name), "{operation:?} {query}: {:?}", error.errors());

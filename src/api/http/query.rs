@@ -1,6 +1,7 @@
 //! Query strings as SDKs write them: lists separated by commas or repeated, booleans as words.
 //! `parameters.rs` has already checked which parameters an operation accepts.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
@@ -70,6 +71,12 @@ impl Query {
         }
     }
 
+    /// The values of `key[name]`, by name.
+    pub fn map(&self, key: &str) -> BTreeMap<&str, &str> {
+        let entries = self.0.iter().filter_map(|(name, value)| Some((map_key(name, key)?, value.as_str())));
+        entries.filter(|(_, value)| !value.is_empty()).collect()
+    }
+
     /// `true` or `false`.
     pub fn flag(&self, key: &str) -> Result<Option<bool>> {
         match self.text(key) {
@@ -94,6 +101,12 @@ pub fn is_list_key(name: &str, key: &str) -> bool {
     let Some(rest) = name.strip_prefix(key) else { return false };
     let index = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     rest.is_empty() || index.is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The name in `key[name]`.
+pub fn map_key<'n>(name: &'n str, key: &str) -> Option<&'n str> {
+    let inner = name.strip_prefix(key)?.strip_prefix('[')?.strip_suffix(']')?;
+    Some(inner).filter(|inner| !inner.is_empty())
 }
 
 /// A validation error about one query parameter.

@@ -153,6 +153,10 @@ fn path_parameter(operation: &Operation, name: &str) -> String {
 fn parameter(parameter: &Parameter) -> Value {
     let (schema, is_list) = match parameter.kind {
         ParameterType::Text => (json!({ "type": "string" }), false),
+        ParameterType::TextOrMap => {
+            let map = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+            (json!({ "anyOf": [{ "type": "string" }, map] }), false)
+        }
         ParameterType::Flag => (json!({ "type": "boolean" }), false),
         // No maximum: a larger number is reduced, not rejected.
         ParameterType::Limit(_) => (json!({ "type": "number", "minimum": 1 }), false),
@@ -171,6 +175,11 @@ fn parameter(parameter: &Parameter) -> Value {
     });
     if parameter.deprecated {
         object["deprecated"] = true.into();
+    }
+    if matches!(parameter.kind, ParameterType::TextOrMap) {
+        // `key[name]=value`, as SDKs write objects.
+        object["style"] = "deepObject".into();
+        object["explode"] = true.into();
     }
     if is_list {
         // Joined by commas, as SDKs write them.

@@ -50,6 +50,8 @@ pub struct Parameter {
 pub enum ParameterType {
     /// Text.
     Text,
+    /// Text, or texts by name: `key[name]=text`.
+    TextOrMap,
     /// `true` or `false`.
     Flag,
     /// Items per page: at least 1. A larger number is reduced to this maximum, not rejected.

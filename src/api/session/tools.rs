@@ -30,7 +30,7 @@ enum Listed<'a> {
 impl<'a> Listed<'a> {
     fn item(self, app: &App) -> view::ToolItem<'a> {
         match self {
-            Self::Tool(found) => view::item(app, found),
+            Self::Tool(found) => view::item_of_session(app, found),
             Self::Meta(tool) => view::meta_item(app, tool),
         }
     }

@@ -73,7 +73,7 @@ pub struct DirectBody {
     user_id: Option<String>,
     /// An older name of `user_id`.
     entity_id: Option<String>,
-    /// `latest` or the version of the tool here.
+    /// `latest` or one of the tool's `available_versions`.
     version: Option<String>,
     /// The tool's arguments.
     #[schemars(with = "Option<Map<String, Value>>")]

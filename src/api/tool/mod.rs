@@ -8,6 +8,7 @@ pub(in crate::api) mod operations;
 pub mod scopes;
 pub mod view;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -24,7 +25,6 @@ use crate::app::App;
 use crate::app::meta::definitions::MetaTool;
 use crate::app::session::policy::Tag;
 use crate::app::tool::list::ToolFilter;
-use crate::app::toolkit::require_version;
 use crate::error::Result;
 
 /// Default page size.
@@ -56,9 +56,14 @@ pub async fn list(
         auth_configs: app.auth_configs.allowed_tools(&caller.project_id, &query.list("auth_config_ids")).await?,
         search: query.text("query").or_else(|| query.text("search")).map(str::to_owned),
         include_deprecated: query.flag("include_deprecated")?.unwrap_or(false),
+        versions: versions(&query)?,
     };
     let found = app.tools.list(&filter).await?;
-    Ok(json(StatusCode::OK, &page.envelope_of_slice(&found, |found| view::item(&app, found)))?)
+    let versions = app.versions.available_of(&found).await?;
+    Ok(json(
+        StatusCode::OK,
+        &page.envelope_of_slice(&found, |found| view::item(&app, found, &versions[&found.toolkit.slug])),
+    )?)
 }
 
 /// `GET /tools/enum` → 200: the slugs.
@@ -72,9 +77,26 @@ pub async fn read(State(app): State<Arc<App>>, Id(slug): Id, query: Query) -> st
     if let Some(tool) = MetaTool::find(&slug) {
         return Ok(json(StatusCode::OK, &view::meta_item(&app, tool))?);
     }
-    let found = app.tools.find(&slug)?;
-    require_version(&found.toolkit, query.text("version"), "query.version")?;
-    Ok(json(StatusCode::OK, &view::item(&app, &found))?)
+    let asked = versions(&query)?;
+    let found = match query.text("version") {
+        Some(version) => app.tools.find_version(&slug, Some(version), "query.version").await?,
+        None => {
+            let toolkit = app.tools.toolkit_of(&slug)?;
+            let version = asked.get(&toolkit.slug).map(String::as_str);
+            app.tools.find_version(&slug, version, "query.toolkit_versions").await?
+        }
+    };
+    let available = app.versions.available(&found.toolkit).await?;
+    Ok(json(StatusCode::OK, &view::item(&app, &found, &available))?)
+}
+
+/// The versions of toolkits that a request asks for, by slug; none for `latest`.
+fn versions(query: &Query) -> Result<BTreeMap<String, String>> {
+    if query.text("toolkit_versions").is_some_and(|word| !word.eq_ignore_ascii_case("latest")) {
+        return Err(wrong("toolkit_versions", "must be latest, or versions by toolkit: toolkit_versions[slug]=…"));
+    }
+    let versions = query.map("toolkit_versions").into_iter();
+    Ok(versions.map(|(toolkit, version)| (toolkit.to_ascii_lowercase(), version.to_owned())).collect())
 }
 
 /// A tag by its name.

@@ -27,7 +27,11 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             .query("important", ParameterType::Flag, "No tool here is marked as important: no effect.")
             .query("include_pricing", ParameterType::Flag, "Nothing has a price here: no effect.")
             .query("auth_config_ids", ParameterType::List, "That accounts of one of these auth configs may run.")
-            .query("toolkit_versions", ParameterType::Text, "This server has one version of each tool: no effect.")
+            .query(
+                "toolkit_versions",
+                ParameterType::TextOrMap,
+                "`latest`, or versions of toolkits: `toolkit_versions[sandbox]=20261122_00`.",
+            )
     }),
     Operation::works("GET", "/tools/enum", Keys::ProjectOrUser, READ, handler!(tool::slugs), || {
         Docs::ok("List the slugs of all tools").response::<Vec<String>>()
@@ -35,9 +39,13 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::works("GET", "/tools/{tool_slug}", Keys::ProjectOrUser, READ, handler!(tool::read), || {
         Docs::ok("Read a tool")
             .response::<view::ToolItem<'static>>()
-            .query("version", ParameterType::Text, "`latest` or the version that this server has.")
+            .query("version", ParameterType::Text, "`latest` or one of the toolkit's versions.")
             .query("include_pricing", ParameterType::Flag, "Nothing has a price here: no effect.")
-            .query("toolkit_versions", ParameterType::Text, "This server has one version of each tool: no effect.")
+            .query(
+                "toolkit_versions",
+                ParameterType::TextOrMap,
+                "`latest`, or versions of toolkits; `version` comes first.",
+            )
     }),
     Operation::works("POST", "/tools/execute/{tool_slug}", Keys::ProjectOrUser, RUN, handler!(execute::direct), || {
         Docs::ok("Run a tool for a user")
@@ -68,7 +76,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .about("On the tools alone, for every toolkit here.")
                 .response::<scopes::GrantContext>()
                 .query("auth_scheme", ParameterType::Text, "A scheme of the toolkit with scopes.")
-                .query("toolkit_version", ParameterType::Text, "`latest` or the version that this server has.")
+                .query("toolkit_version", ParameterType::Text, "`latest` or one of the toolkit's versions.")
         },
     ),
     Operation::works(

@@ -19,7 +19,6 @@ use crate::app::App;
 use crate::app::auth_config::toolkit_not_found;
 use crate::app::tool::Tools;
 use crate::app::tool::scopes::ScopeChoice;
-use crate::app::toolkit::require_version;
 use crate::error::{Error, Result};
 
 /// Body of `POST /tools/scopes/required`.
@@ -29,7 +28,7 @@ pub struct ScopesBody {
     /// Slugs of tools of one toolkit.
     #[schemars(length(min = 1))]
     tools: Vec<String>,
-    /// `latest` or the version of the toolkit here.
+    /// `latest` or a version of the toolkit.
     version: Option<String>,
 }
 
@@ -61,7 +60,7 @@ pub struct RecommendBody {
     tools: Vec<String>,
     /// OAUTH2 or another scheme with scopes of the toolkit.
     auth_scheme: Option<String>,
-    /// `latest` or the version of the toolkit here.
+    /// `latest` or a version of the toolkit.
     toolkit_version: Option<String>,
     /// Nothing depends on it here: no effect.
     #[expect(dead_code, reason = "accepted without an effect")]
@@ -122,9 +121,11 @@ pub async fn required(
     if body.tools.is_empty() {
         return Err(Error::field("tools", "must hold at least one tool").into());
     }
-    let found = body.tools.iter().map(|slug| app.tools.find(slug)).collect::<Result<Vec<_>>>()?;
+    let mut found = Vec::with_capacity(body.tools.len());
+    for slug in &body.tools {
+        found.push(app.tools.find_version(slug, body.version.as_deref(), "payload.version").await?);
+    }
     for tool in &found {
-        require_version(&tool.toolkit, body.version.as_deref(), "payload.version")?;
         if tool.toolkit.slug != found[0].toolkit.slug {
             return Err(Error::field("tools", "must be tools of one toolkit").into());
         }
@@ -147,14 +148,15 @@ pub async fn recommended(
 ) -> std::result::Result<Response, ApiError> {
     let body = body.value;
     let toolkit = app.core.toolkit(&slug).ok_or_else(|| toolkit_not_found(&slug))?;
-    require_version(&toolkit, body.toolkit_version.as_deref(), "payload.toolkit_version")?;
+    let version = app.versions.named(&toolkit, body.toolkit_version.as_deref(), "payload.toolkit_version").await?;
     let scheme = scheme(&toolkit, body.auth_scheme.as_deref(), Error::field)?;
     let slugs: BTreeSet<String> = if body.tools.is_empty() {
-        toolkit.tools().iter().map(|row| row.slug.clone()).collect()
+        version.tools().iter().map(|row| row.slug.clone()).collect()
     } else {
         body.tools.iter().map(|slug| slug.to_ascii_uppercase()).collect()
     };
-    let found = slugs.iter().map(|slug| app.tools.find(slug)).collect::<Result<Vec<_>>>()?;
+    let find = |slug: &String| version.tool(slug).map_or_else(|| app.tools.find(slug), Ok);
+    let found = slugs.iter().map(find).collect::<Result<Vec<_>>>()?;
     if found.iter().any(|found| found.toolkit.slug != toolkit.slug) {
         return Err(Error::field("tools", format!("must be tools of {}", toolkit.slug)).into());
     }
@@ -166,7 +168,7 @@ pub async fn recommended(
     let scopes = Tools::recommended_scopes(&found, &choice)?;
     let answer = Recommendation {
         auth_scheme: scheme.as_str(),
-        toolkit_version: toolkit.version.clone(),
+        toolkit_version: version.version().to_owned(),
         grant_context: BTreeMap::new(),
         scopes: RecommendedSets { least_privilege: scopes.least_privilege, fewest: scopes.fewest, conditional: [] },
     };
@@ -180,11 +182,11 @@ pub async fn grant_context(
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
     let toolkit = app.core.toolkit(&slug).ok_or_else(|| toolkit_not_found(&slug))?;
-    require_version(&toolkit, query.text("toolkit_version"), "query.toolkit_version")?;
+    let version = app.versions.named(&toolkit, query.text("toolkit_version"), "query.toolkit_version").await?;
     let scheme = scheme(&toolkit, query.text("auth_scheme"), |key, problem| wrong(key, &problem))?;
     let answer = GrantContext {
         auth_scheme: scheme.as_str(),
-        toolkit_version: toolkit.version.clone(),
+        toolkit_version: version.version().to_owned(),
         grant_context_dimensions: [],
         default_grant_context: BTreeMap::new(),
     };

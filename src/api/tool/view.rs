@@ -33,9 +33,9 @@ pub struct ToolItem<'a> {
     output_parameters: &'a RawValue,
     /// Whether it is used without an account.
     no_auth: bool,
-    /// The versions that can be called.
-    available_versions: [&'a str; 1],
-    /// This version: that of the toolkit.
+    /// The versions of the toolkit that can be called. In a session: the one that it uses.
+    available_versions: Vec<&'a str>,
+    /// This version: one of the toolkit.
     version: &'a str,
     /// Scopes that are enough.
     scopes: &'a [String],
@@ -73,7 +73,7 @@ struct DeprecatedTool<'a> {
     /// The version.
     version: &'a str,
     /// The versions that can be called.
-    available_versions: [&'a str; 1],
+    available_versions: Vec<&'a str>,
     /// Whether it will be removed.
     is_deprecated: bool,
     /// Its toolkit.
@@ -117,20 +117,29 @@ enum Alternative<'a> {
     },
 }
 
-/// A tool.
-pub fn item<'a>(app: &App, found: &'a FoundTool) -> ToolItem<'a> {
+/// A tool and the versions of its toolkit.
+pub fn item<'a>(app: &App, found: &'a FoundTool, versions: &'a [String]) -> ToolItem<'a> {
+    item_with(app, found, versions.iter().map(String::as_str).collect())
+}
+
+/// A tool of a session. It has one version there, so that its bytes stay the same when the toolkit gets another one.
+pub fn item_of_session<'a>(app: &App, found: &'a FoundTool) -> ToolItem<'a> {
+    item_with(app, found, vec![found.version()])
+}
+
+fn item_with<'a>(app: &App, found: &'a FoundTool, versions: Vec<&'a str>) -> ToolItem<'a> {
     let (toolkit, row) = (&found.toolkit, &found.row);
     let logo = logo_url(app, &toolkit.slug);
     ToolItem {
         slug: &row.slug,
         name: &row.title,
         description: &row.description,
-        toolkit: ToolkitOfTool { slug: &toolkit.slug, name: &toolkit.name, logo: logo.clone() },
+        toolkit: ToolkitOfTool { slug: &toolkit.slug, name: found.toolkit_name(), logo: logo.clone() },
         input_parameters: &row.input_schema,
         output_parameters: &row.output_schema,
         no_auth: toolkit.has_only_no_auth(),
-        available_versions: [&toolkit.version],
-        version: &toolkit.version,
+        available_versions: versions.clone(),
+        version: found.version(),
         scopes: fewest_scopes(row),
         scope_requirements: scope_requirements(row),
         tags: tags(row),
@@ -138,8 +147,8 @@ pub fn item<'a>(app: &App, found: &'a FoundTool) -> ToolItem<'a> {
         is_deprecated: is_deprecated(row),
         deprecated: DeprecatedTool {
             display_name: &row.title,
-            version: &toolkit.version,
-            available_versions: [&toolkit.version],
+            version: found.version(),
+            available_versions: versions,
             is_deprecated: is_deprecated(row),
             toolkit: DeprecatedToolkit { logo },
         },
@@ -157,7 +166,7 @@ pub fn meta_item(app: &App, tool: &'static MetaTool) -> ToolItem<'static> {
         input_parameters: &tool.input_schema,
         output_parameters: &tool.output_schema,
         no_auth: true,
-        available_versions: [VERSION],
+        available_versions: vec![VERSION],
         version: VERSION,
         scopes: &[],
         scope_requirements: None,
@@ -167,7 +176,7 @@ pub fn meta_item(app: &App, tool: &'static MetaTool) -> ToolItem<'static> {
         deprecated: DeprecatedTool {
             display_name: tool.title,
             version: VERSION,
-            available_versions: [VERSION],
+            available_versions: vec![VERSION],
             is_deprecated: false,
             toolkit: DeprecatedToolkit { logo },
         },

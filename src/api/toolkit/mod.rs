@@ -21,7 +21,7 @@ use crate::api::http::path::Id;
 use crate::api::http::query::{Query, wrong};
 use crate::app::App;
 use crate::app::auth_config::toolkit_not_found;
-use crate::app::toolkit::{ToolkitListFilter, require_version};
+use crate::app::toolkit::ToolkitListFilter;
 
 use view::{CategoryItem, ToolkitItem};
 
@@ -122,8 +122,9 @@ pub async fn read(
     query: Query,
 ) -> Result<Response, ApiError> {
     let toolkit = app.core.toolkit(&slug).ok_or_else(|| toolkit_not_found(&slug))?;
-    require_version(&toolkit, query.text("version"), "query.version")?;
-    Ok(json(StatusCode::OK, &view::toolkit(&app, &caller.project_id, &toolkit))?)
+    let version = app.versions.named(&toolkit, query.text("version"), "query.version").await?;
+    let available = app.versions.available(&toolkit).await?;
+    Ok(json(StatusCode::OK, &view::toolkit(&app, &caller.project_id, &version, available))?)
 }
 
 /// `GET /toolkits/categories` → 200 page.
@@ -133,9 +134,9 @@ pub async fn categories(State(app): State<Arc<App>>, query: Query) -> Result<Res
     Ok(json(StatusCode::OK, &page.envelope_of_slice(&all, |id| CategoryItem::of(id)))?)
 }
 
-/// `GET /toolkits/changelog` → 200: every toolkit and the version in its file.
+/// `GET /toolkits/changelog` → 200: every toolkit and its versions.
 pub async fn changelog(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    Ok(json(StatusCode::OK, &view::changelog(app.core.catalog.get().iter().map(AsRef::as_ref)))?)
+    Ok(json(StatusCode::OK, &view::changelog(app.versions.changelog().await?))?)
 }
 
 async fn answer(

@@ -40,7 +40,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
     }),
     Operation::works("GET", "/toolkits/changelog", Keys::Project, READ, handler!(toolkit::changelog), || {
         Docs::ok("List the versions of toolkits")
-            .about("This server has one version of each: the one in its file.")
+            .about("Those that this server has had, with what is new in each. The newest is first; a withdrawn one says so.")
             .response::<view::Changelog>()
     }),
     Operation::works("POST", "/toolkits/multi", Keys::Project, READ, handler!(toolkit::multi), || {
@@ -54,7 +54,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Docs::ok("Read a toolkit").about("With the fields of each scheme.").response::<view::ToolkitResponse>().query(
             "version",
             ParameterType::Text,
-            "`latest` or the version that this server has.",
+            "`latest` or one of `meta.available_versions`. Only the tools have versions: the rest is as it is now.",
         )
     }),
 ];

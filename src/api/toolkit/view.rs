@@ -8,6 +8,8 @@ use switchboard_types::ProjectId;
 
 use super::details::{AuthDetails, details};
 use crate::app::App;
+use crate::app::base::tools::ToolkitVersion;
+use crate::app::tool_versions::{VersionChanges, VersionEntry};
 use crate::text::capital;
 
 /// A toolkit in a list.
@@ -206,7 +208,7 @@ pub struct ChangelogItem {
     name: String,
     /// The same.
     display_name: String,
-    /// The version of this server.
+    /// Its versions, the newest first.
     versions: Vec<ChangelogVersion>,
 }
 
@@ -216,7 +218,7 @@ pub struct ChangelogItem {
 pub struct ChangelogVersion {
     /// `YYYYMMDD_NN`.
     version: String,
-    /// A sentence.
+    /// What is new in it.
     changelog: String,
 }
 
@@ -243,7 +245,8 @@ pub fn item(app: &App, project: &ProjectId, toolkit: &Toolkit) -> ToolkitItem {
 }
 
 /// A toolkit with all details.
-pub fn toolkit(app: &App, project: &ProjectId, toolkit: &Toolkit) -> ToolkitResponse {
+pub fn toolkit(app: &App, project: &ProjectId, version: &ToolkitVersion, versions: Vec<String>) -> ToolkitResponse {
+    let toolkit = &version.toolkit;
     let managed = managed_schemes(app, project, toolkit);
     let available = toolkit.oauth2.as_ref().map(|oauth| {
         let asked: Vec<String> = oauth.scopes.iter().chain(&oauth.always_scopes).cloned().collect();
@@ -265,7 +268,7 @@ pub fn toolkit(app: &App, project: &ProjectId, toolkit: &Toolkit) -> ToolkitResp
         auth_config_details: toolkit.schemes().into_iter().map(|scheme| details(app, toolkit, scheme)).collect(),
         auth_guide_url: toolkit.auth_guide_url.clone(),
         base_url: (!toolkit.base_url.contains('{')).then(|| toolkit.base_url.clone()),
-        meta: meta(app, toolkit, category, Some(vec![toolkit.version.clone()])),
+        meta: Meta { version: version.version().to_owned(), ..meta(app, toolkit, category, Some(versions)) },
         get_current_user_endpoint: identity.map(|request| request.url.clone()),
         get_current_user_endpoint_method: identity.map(|request| request.method.clone()),
         sunset: sunsets(toolkit),
@@ -289,18 +292,16 @@ fn sunsets(toolkit: &Toolkit) -> Vec<SunsetItem> {
     items
 }
 
-/// The versions of toolkits; each has the one in its file.
-pub fn changelog<'a>(toolkits: impl Iterator<Item = &'a Toolkit>) -> Changelog {
-    let entry = |toolkit: &Toolkit| ChangelogItem {
-        slug: toolkit.slug.clone(),
-        name: toolkit.name.clone(),
-        display_name: toolkit.name.clone(),
-        versions: vec![ChangelogVersion {
-            version: toolkit.version.clone(),
-            changelog: format!("Version {} of this toolkit's file.", toolkit.version),
-        }],
+/// The versions of toolkits.
+pub fn changelog(toolkits: Vec<VersionChanges>) -> Changelog {
+    let version = |entry: VersionEntry| ChangelogVersion { version: entry.version, changelog: entry.changes };
+    let item = |changes: VersionChanges| ChangelogItem {
+        slug: changes.toolkit.slug.clone(),
+        name: changes.toolkit.name.clone(),
+        display_name: changes.toolkit.name.clone(),
+        versions: changes.versions.into_iter().map(version).collect(),
     };
-    Changelog { items: toolkits.map(entry).collect() }
+    Changelog { items: toolkits.into_iter().map(item).collect() }
 }
 
 fn meta<C>(

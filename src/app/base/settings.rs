@@ -122,6 +122,8 @@ pub struct Retention {
     pub tool_calls: Option<Duration>,
     /// Files that belong to no session: uploads and results of tools.
     pub files: Option<Duration>,
+    /// Versions of tools that no server has and no session uses; at least a day.
+    pub tool_versions: Option<Duration>,
     /// Number of earlier policy versions kept per session.
     pub session_versions: i64,
 }

@@ -1,5 +1,5 @@
 //! Deletes old rows in batches: ended links with their attempts, accounts that were never connected, rows
-//! marked as deleted, receipts of revocations and idempotency keys. `[keep]` sets how long each is kept. The
+//! marked as deleted, receipts of revocations, versions of tools and idempotency keys. `[keep]` sets how long each is kept. The
 //! history of a session is truncated on write (`session/change.rs`); the audit log drops segments.
 
 use std::sync::Arc;
@@ -77,6 +77,7 @@ impl Sweeps {
                 }
             }
         }
+        deleted_rows += self.versions.delete_unused(keep.tool_versions.map(|time| now - time)).await?;
         Ok(deleted_rows + self.delete_old_calls(keep.tool_calls, now).await?)
     }
 

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::App;
 use crate::app::base::core::Core;
 use crate::app::connect::Connector;
+use crate::app::tool_versions::ToolVersions;
 
 use delete_files::DeleteFiles;
 use delete_old_rows::DeleteOldRows;
@@ -47,6 +48,7 @@ use write_call_log::WriteCallLog;
 pub struct Sweeps {
     core: Arc<Core>,
     connector: Arc<Connector>,
+    versions: Arc<ToolVersions>,
     /// The sweep of links has seen all that are older than this process, which may have another lifetime.
     has_seen_old_links: AtomicBool,
 }
@@ -55,8 +57,8 @@ crate::redacted_debug!(Sweeps);
 
 impl Sweeps {
     /// Creates the service from the services that it uses.
-    pub fn new(core: Arc<Core>, connector: Arc<Connector>) -> Self {
-        Self { core, connector, has_seen_old_links: AtomicBool::new(false) }
+    pub fn new(core: Arc<Core>, connector: Arc<Connector>, versions: Arc<ToolVersions>) -> Self {
+        Self { core, connector, versions, has_seen_old_links: AtomicBool::new(false) }
     }
 }
 

@@ -104,7 +104,7 @@ impl MetaTools {
         let arguments = Value::Object((*arguments).clone());
         let done = match tool.kind {
             MetaKind::SearchTools => self.search(session, read(arguments)?).await?,
-            MetaKind::GetToolSchemas => self.schemas(session, &read(arguments)?),
+            MetaKind::GetToolSchemas => self.schemas(session, &read(arguments)?).await?,
             MetaKind::ManageConnections => self.manage_connections(session, &read(arguments)?, context).await?,
             MetaKind::WaitForConnections => self.wait_for_connections(session, &read(arguments)?).await?,
             MetaKind::MultiExecute => {

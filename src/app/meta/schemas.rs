@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Data, MetaTools, members};
 use crate::app::session::Session;
 use crate::app::tool::list::is_allowed;
+use crate::error::{Code, Result};
 
 /// Its arguments.
 #[derive(Deserialize)]
@@ -17,7 +18,7 @@ pub(super) struct GetSchemas {
 
 impl MetaTools {
     /// The schemas of the tools that the session may use, and what is like the others.
-    pub(super) fn schemas(&self, session: &Session, wanted: &GetSchemas) -> Data {
+    pub(super) async fn schemas(&self, session: &Session, wanted: &GetSchemas) -> Result<Data> {
         let includes = |part: &str, default: bool| {
             wanted.include.as_ref().map_or(default, |include| include.iter().any(|named| named == part))
         };
@@ -25,7 +26,11 @@ impl MetaTools {
         let (mut schemas, mut suggestions) = (Map::new(), Map::new());
         let mut not_found = Vec::new();
         for slug in &wanted.tool_slugs {
-            let Some(found) = self.core.tool(slug).filter(|found| is_allowed(session, found)) else {
+            let found = match self.tools.find_in(session, slug).await {
+                Err(error) if error.code() != Code::SessionToolNotFound => return Err(error),
+                found => found.ok().filter(|found| is_allowed(session, found)),
+            };
+            let Some(found) = found else {
                 not_found.push(slug.as_str());
                 let like = self.tools.similar(session, slug);
                 if !like.is_empty() {
@@ -59,7 +64,7 @@ impl MetaTools {
         if !suggestions.is_empty() {
             data["suggestions"] = suggestions.into();
         }
-        members(data)
+        Ok(members(data))
     }
 }
 

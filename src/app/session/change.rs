@@ -8,7 +8,7 @@ use switchboard_types::{AuditAction, AuditOutcome, ProjectId, SessionId, Timesta
 
 use super::patch::SessionPatch;
 use super::policy::{Experimental, SessionConfig};
-use super::{Session, check_id, custom_tools, not_found, policy_text};
+use super::{Session, check_id, custom_tools, not_found, to_row};
 use crate::app::Actor;
 use crate::app::base::errors::readable;
 use crate::app::session::Sessions;
@@ -54,10 +54,10 @@ impl Sessions {
                     [("id", &id), ("stored", &row.config_version), ("expected", &expected)];
                 return Err(Error::of(Code::SessionConfigConflict, &placeholders));
             }
-            let (stored, changed, text) = self.changed(actor, row, patch).await?;
+            let (stored, changed) = self.changed(actor, row, patch).await?;
             let detail = json!({ "config_version": changed.config_version, "blocks": patch.blocks() });
             let max_versions = self.core.settings.retention.session_versions;
-            let unit = sessions::change(&actor.project_id, id, stored, &text, max_versions, self.core.now()).with(
+            let unit = sessions::change(&to_row(&changed)?, stored, max_versions, self.core.now()).with(
                 self.core.audit(actor, AuditAction::SessionUpdate, id, AuditOutcome::Ok, Some(detail.to_string())),
             );
             match self.core.store.apply(unit).await {
@@ -72,23 +72,25 @@ impl Sessions {
         Err(Error::new(Code::Conflict, format!("Session \"{id}\" is being changed too often")))
     }
 
-    /// The stored version, the changed session, and the policy's text.
-    async fn changed(&self, actor: &Actor, row: SessionRow, patch: &SessionPatch) -> Result<(i64, Session, String)> {
+    /// The stored version and the changed session.
+    async fn changed(&self, actor: &Actor, row: SessionRow, patch: &SessionPatch) -> Result<(i64, Session)> {
         let mut session = Session::read(row)?;
         let stored = session.config_version;
         let (tools, preload) = (session.config.tools.clone(), session.config.preload.clone());
         session.config = patch.apply(std::mem::take(&mut session.config))?;
         self.check_policy(actor, &session.user_id, &mut session.config).await?;
         // What was accepted earlier stays: a tool may have gone since.
+        if let Some(set) = self.versions.set_with(session.release_set, patch.toolkit_versions.as_ref()).await? {
+            session.release_set = Some(set);
+        }
         if !is_same(&tools, &session.config.tools) {
-            self.check_tools(&session.config)?;
+            self.check_tools(&session.config, session.release_set).await?;
         }
         if !is_same(&preload, &session.config.preload) {
-            self.check_preload_tools(&session.config)?;
+            self.check_preload_tools(&session.config, session.release_set).await?;
         }
         session.config_version += 1;
-        let text = policy_text(&session.config)?;
-        Ok((stored, session, text))
+        Ok((stored, session))
     }
 
     /// The session together with the caller's custom tools. They run in the caller's process and are not

@@ -11,6 +11,7 @@ pub mod resolve;
 pub mod rules;
 mod session_accounts;
 pub mod toolkits;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::app::base::idempotency::{Commit, Idempotency, IdempotencyKey, Prepare
 use crate::app::base::recent::Recent;
 use crate::app::model::access_list::Acl;
 use crate::app::project::Projects;
+use crate::app::tool_versions::ToolVersions;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::truncate;
@@ -60,6 +62,8 @@ pub struct Session {
     pub config_version: i64,
     /// Time of creation.
     pub created_at: Timestamp,
+    /// The versions of tools that it uses. None if it has used no tool since there are such.
+    pub release_set: Option<i64>,
 }
 
 impl Session {
@@ -77,6 +81,7 @@ impl Session {
             config: serde_json::from_str(&row.config).map_err(Error::internal)?,
             config_version: row.config_version,
             created_at: row.created_at,
+            release_set: row.release_set,
         })
     }
 }
@@ -87,6 +92,7 @@ pub struct Sessions {
     idempotency: Arc<Idempotency>,
     projects: Arc<Projects>,
     auth_configs: Arc<AuthConfigs>,
+    versions: Arc<ToolVersions>,
     recent: Recent<(ProjectId, SessionId), Arc<Session>>,
     /// Accounts that calls used lately, as they are stored now.
     accounts: Versioned<AccountKey, Arc<AccountRow>>,
@@ -101,9 +107,10 @@ impl Sessions {
         idempotency: Arc<Idempotency>,
         projects: Arc<Projects>,
         auth_configs: Arc<AuthConfigs>,
+        versions: Arc<ToolVersions>,
     ) -> Self {
         let accounts = Versioned::new(Topic::Accounts, ACCOUNT_LIFETIME, resolve::is_small);
-        Self { core, idempotency, projects, auth_configs, recent: Recent::default(), accounts }
+        Self { core, idempotency, projects, auth_configs, versions, recent: Recent::default(), accounts }
     }
 
     /// Removes the accounts from the cache that were remembered for long enough.
@@ -123,8 +130,13 @@ impl Sessions {
     pub async fn prepare(&self, actor: &Actor, mut config: SessionConfig) -> Result<Prepared<Session>> {
         let user_id = check_user(config.user_id.take(), "user_id")?;
         self.check_policy(actor, &user_id, &mut config).await?;
-        self.check_tools(&config)?;
-        self.check_preload_tools(&config)?;
+        let asked = self.versions.set_with(None, config.toolkit_versions.take().as_ref()).await?;
+        let set = match asked {
+            Some(set) => set,
+            None => self.versions.current_set().await?,
+        };
+        self.check_tools(&config, Some(set)).await?;
+        self.check_preload_tools(&config, Some(set)).await?;
         let session = Session {
             id: self.core.mint(Kind::Session).into(),
             project_id: actor.project_id.clone(),
@@ -132,6 +144,7 @@ impl Sessions {
             config,
             config_version: 1,
             created_at: self.core.now(),
+            release_set: Some(set),
         };
         let unit = sessions::insert(&to_row(&session)?).with(self.core.audit(
             actor,
@@ -337,7 +350,7 @@ pub(super) fn policy_text(config: &SessionConfig) -> Result<String> {
     Err(Error::validation(vec![message]).fix("Name fewer tools, or say it with toolkits and tags."))
 }
 
-fn to_row(session: &Session) -> Result<SessionRow> {
+pub(super) fn to_row(session: &Session) -> Result<SessionRow> {
     Ok(SessionRow {
         id: session.id.clone(),
         project_id: session.project_id.clone(),
@@ -345,6 +358,7 @@ fn to_row(session: &Session) -> Result<SessionRow> {
         config: policy_text(&session.config)?,
         config_version: session.config_version,
         created_at: session.created_at,
+        release_set: session.release_set,
     })
 }
 

@@ -15,6 +15,7 @@ use super::policy::{
     ProxyExecute, SandboxSize, SessionConfig, Tags, ToolRule, Workbench,
 };
 use crate::app::base::change::Change;
+use crate::app::tool_versions::ToolkitVersions;
 use crate::error::{Error, Result};
 
 /// A change of a block that is merged field by field.
@@ -70,6 +71,9 @@ pub struct SessionPatch {
     #[serde(alias = "premium_usage")]
     #[schemars(with = "Option<Instant>")]
     pub instant: Change<InstantPatch>,
+    /// Other versions of tools: `latest`, or toolkit → `latest` or a version. The session keeps the versions that it has
+    /// of all others. An extension of this server.
+    pub toolkit_versions: Option<ToolkitVersions>,
     /// Fields without a promise. Merged.
     #[schemars(with = "Option<Experimental>")]
     pub experimental: Change<ExperimentalPatch>,
@@ -301,6 +305,7 @@ impl SessionPatch {
             ("search", self.search.is_given()),
             ("execute", self.execute.is_given()),
             ("instant", self.instant.is_given()),
+            ("toolkit_versions", self.toolkit_versions.is_some()),
             ("experimental", self.experimental.is_given()),
         ];
         all.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()

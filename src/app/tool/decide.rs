@@ -10,7 +10,7 @@ use crate::app::approval::{Permission, Question};
 use crate::app::execute::call::Call;
 use crate::app::session::Session;
 use crate::app::session::policy::ToolDescription;
-use crate::error::{Code, Result};
+use crate::error::Result;
 
 impl Tools {
     /// Checks the tool, the session's policy, the arguments, the account and its scopes. Returns what a person has to be
@@ -25,7 +25,7 @@ impl Tools {
         mut call: ToolCall,
         actor: &Actor,
     ) -> Result<Option<Question>> {
-        let found = self.core.tool(slug).ok_or_else(|| self.not_found(Code::SessionToolNotFound, slug))?;
+        let found = self.find_in(session, slug).await?;
         let tags = tags(&found.row);
         let description = ToolDescription { slug: &found.row.slug, toolkit: &found.toolkit.slug, tags: &tags };
         let Planned { request, arguments, .. } = self.plan(&found, session, &mut call, &description, "")?;

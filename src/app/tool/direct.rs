@@ -9,7 +9,6 @@ use super::{CallOptions, ToolCall, Tools};
 use crate::app::execute::context::CallContext;
 use crate::app::session::Session;
 use crate::app::session::policy::SessionConfig;
-use crate::app::toolkit::require_version;
 use crate::error::{Code, Error, Result};
 
 /// A call without a session.
@@ -22,7 +21,7 @@ pub struct DirectCall {
     pub user_id: Option<String>,
     /// The account; the user's newest ACTIVE one when omitted.
     pub account: Option<String>,
-    /// `latest` or the version of the tool here.
+    /// `latest` or a version of the tool.
     pub version: Option<String>,
     /// How it is made.
     pub options: CallOptions,
@@ -36,8 +35,7 @@ impl Tools {
     /// # Errors
     /// As for a session; an account that is missing or has ended is an error here.
     pub async fn execute_directly(&self, call: DirectCall, context: &CallContext) -> Result<Outcome> {
-        let found = self.find(&call.slug)?;
-        require_version(&found.toolkit, call.version.as_deref(), "payload.version")?;
+        let found = self.find_version(&call.slug, call.version.as_deref(), "payload.version").await?;
         let project = &context.actor().project_id;
         let user_id = match call.user_id.filter(|user| !user.is_empty()) {
             Some(user_id) => user_id,
@@ -101,6 +99,7 @@ impl Tools {
             config,
             config_version: 1,
             created_at: self.core.now(),
+            release_set: None,
         }
     }
 }

@@ -47,14 +47,14 @@ impl FrontEnd for ToolFrontEnd<'_> {
     }
 
     fn subject<'s>(&'s self, toolkit: &'s str) -> Subject<'s> {
-        let FoundTool { toolkit: definition, row } = self.found;
+        let row = &self.found.row;
         let effect = match row.effect {
             Effect::Read => CallEffect::Read,
             Effect::Create => CallEffect::Create,
             Effect::Update => CallEffect::Update,
             Effect::Destructive => CallEffect::Destructive,
         };
-        Subject { toolkit, tool: Some((&row.slug, &definition.version)), effect, method: &self.request.method }
+        Subject { toolkit, tool: Some((&row.slug, self.found.version())), effect, method: &self.request.method }
     }
 
     fn check_account(&self, account: &AccountRow) -> Result<()> {

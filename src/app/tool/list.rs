@@ -1,17 +1,18 @@
 //! Lists of tools: of the catalog, and those that a session has preloaded.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use switchboard_catalog::{Tool, ToolRow, Toolkit};
+use switchboard_catalog::{Tool, Toolkit};
 use switchboard_search::{DocumentSet, Search, Source};
 use switchboard_types::AllowedTools;
 
 use super::search::ToolIndex;
 use super::{Tools, tags};
-use crate::app::base::tools::FoundTool;
+use crate::app::base::tools::{FoundTool, ToolkitVersion};
 use crate::app::session::Session;
 use crate::app::session::policy::{CallKind, PreloadTools, Tag, ToolDescription};
-use crate::error::Result;
+use crate::error::{Code, Result};
 
 /// Which tools are listed.
 #[derive(Clone, Debug, Default)]
@@ -30,35 +31,44 @@ pub struct ToolFilter {
     pub search: Option<String>,
     /// Also those that will be removed.
     pub include_deprecated: bool,
+    /// Versions of toolkits, by slug; of all others, the one in the catalog.
+    pub versions: BTreeMap<String, String>,
 }
 
 impl Tools {
     /// The tools of a filter: in the order of their slugs, or the best first if it searches.
     ///
     /// # Errors
-    /// The index of the tools cannot be made.
+    /// There is no such version of a toolkit, or it is withdrawn.
     pub async fn list(&self, filter: &ToolFilter) -> Result<Vec<FoundTool>> {
-        let found = self.filtered(filter);
-        match filter.search.as_deref().filter(|_| filter.slugs.is_empty()) {
-            Some(search) => Ok(ranked(&*self.indexes.of(&self.core).await?, &found, search)),
-            None => Ok(found),
+        let mut earlier = BTreeMap::new();
+        for (slug, version) in &filter.versions {
+            let Some(toolkit) = self.core.toolkit(slug) else { continue };
+            let place = format!("query.toolkit_versions.{}", toolkit.slug);
+            earlier.insert(slug.as_str(), self.versions.named(&toolkit, Some(version), &place).await?);
         }
-    }
-
-    /// The tools of a filter in the order of their slugs, whether or not it searches.
-    fn filtered(&self, filter: &ToolFilter) -> Vec<FoundTool> {
+        let version_of = |toolkit: &Arc<Toolkit>| {
+            let version = earlier.get(toolkit.slug.as_str()).cloned();
+            version.unwrap_or_else(|| ToolkitVersion::current(toolkit))
+        };
         if !filter.slugs.is_empty() {
-            return filter.slugs.iter().filter_map(|slug| self.find(slug).ok()).collect();
+            let find = |slug: &String| {
+                self.core.toolkits_of_tool(slug).iter().find_map(|toolkit| version_of(toolkit).tool(slug))
+            };
+            return Ok(filter.slugs.iter().filter_map(find).collect());
         }
-        let catalog = self.core.catalog.get();
+        let rows = |toolkit: &Arc<Toolkit>| version_of(toolkit).all().collect::<Vec<_>>();
         let mut found: Vec<FoundTool> = match filter.toolkits.as_slice() {
-            [] => catalog.iter().flat_map(rows).collect(),
+            [] => self.core.catalog.get().iter().flat_map(rows).collect(),
             slugs => {
                 slugs.iter().filter_map(|slug| self.core.toolkit(slug)).flat_map(|toolkit| rows(&toolkit)).collect()
             }
         };
         found.retain(|found| filter.admits(&found.row) && filter.is_of_auth_config(found));
-        found
+        match &filter.search {
+            Some(search) => Ok(ranked(&*self.indexes.of(&self.core).await?, &found, search)),
+            None => Ok(found),
+        }
     }
 
     /// The slugs of all tools.
@@ -66,20 +76,39 @@ impl Tools {
         self.core.catalog.get().iter().flat_map(rows).map(|found| found.row.slug.clone()).collect()
     }
 
-    /// The tools that a session has preloaded and may use, in the order of their slugs.
-    pub fn preloaded(&self, session: &Session) -> Vec<FoundTool> {
+    /// The tools that a session has preloaded and may use, in the versions that it uses, in the order of their slugs.
+    ///
+    /// # Errors
+    /// One of them is withdrawn, or the database does not respond.
+    pub async fn preloaded(&self, session: &Session) -> Result<Vec<FoundTool>> {
         let preload = session.config.preload.as_ref().and_then(|preload| preload.tools.as_ref());
-        let mut found = match preload {
-            None => Vec::new(),
-            Some(PreloadTools::All(_)) => self.filtered(&ToolFilter::default()),
-            Some(PreloadTools::These(slugs)) => {
-                self.filtered(&ToolFilter { slugs: slugs.clone(), ..ToolFilter::default() })
+        let mut found = Vec::new();
+        match preload {
+            None => {}
+            Some(PreloadTools::All(_)) => {
+                let admits = |toolkit: &str| session.config.check(CallKind::Toolkit { toolkit }).is_ok();
+                for version in self.sessions.all_tools_of(session, admits).await? {
+                    let tools = version.all().filter(|found| !is_deprecated(&found.row) && is_allowed(session, found));
+                    for tool in tools {
+                        version.check_withdrawn(&tool.row.slug, &session.id)?;
+                        found.push(tool);
+                    }
+                }
             }
-        };
-        found.retain(|found| is_allowed(session, found));
+            Some(PreloadTools::These(slugs)) => {
+                for slug in slugs {
+                    match self.find_in(session, slug).await {
+                        Ok(tool) => found.extend(Some(tool).filter(|tool| is_allowed(session, tool))),
+                        // A tool may have gone since.
+                        Err(error) if error.code() == Code::SessionToolNotFound => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
         found.sort_by(|one, other| one.row.slug.cmp(&other.row.slug));
         found.dedup_by(|one, other| one.row.slug == other.row.slug);
-        found
+        Ok(found)
     }
 
     /// Of those, the ones that the auth config of the account allows which the session would use. Where a call may choose
@@ -88,7 +117,7 @@ impl Tools {
     /// # Errors
     /// The database does not respond.
     pub async fn listed(&self, session: &Session) -> Result<Vec<FoundTool>> {
-        let mut found = self.preloaded(session);
+        let mut found = self.preloaded(session).await?;
         if session.config.is_multi_account() || found.is_empty() {
             return Ok(found);
         }
@@ -113,8 +142,7 @@ pub fn is_allowed(session: &Session, found: &FoundTool) -> bool {
 }
 
 fn rows(toolkit: &Arc<Toolkit>) -> Vec<FoundTool> {
-    let found = |row: &Arc<ToolRow>| FoundTool { toolkit: Arc::clone(toolkit), row: Arc::clone(row) };
-    toolkit.tools().iter().map(found).collect()
+    ToolkitVersion::current(toolkit).all().collect()
 }
 
 impl ToolFilter {

@@ -39,6 +39,7 @@ use crate::app::file::Files;
 use crate::app::link::Links;
 use crate::app::session::Sessions;
 pub use crate::app::session::policy::tags;
+use crate::app::tool_versions::ToolVersions;
 
 use checks::Checks;
 pub(crate) use front_end::unsent_request;
@@ -55,6 +56,7 @@ pub struct Tools {
     files: Arc<Files>,
     sessions: Arc<Sessions>,
     approvals: Arc<Approvals>,
+    versions: Arc<ToolVersions>,
     ring: KeyRing,
     checks: Checks,
     offers: Offers,
@@ -72,10 +74,11 @@ impl Tools {
         files: Arc<Files>,
         sessions: Arc<Sessions>,
         approvals: Arc<Approvals>,
+        versions: Arc<ToolVersions>,
         ring: KeyRing,
     ) -> Self {
         let (checks, offers, indexes) = (Checks::default(), Offers::default(), Indexes::default());
-        Self { core, executor, links, files, sessions, approvals, ring, checks, offers, indexes }
+        Self { core, executor, links, files, sessions, approvals, versions, ring, checks, offers, indexes }
     }
 }
 

@@ -157,7 +157,7 @@ fn seal_context((session, account): (&Session, Option<&str>), found: &FoundTool,
         arguments.iter().filter(|(name, _)| Some(name.as_str()) != position && *name != CALL_ID).collect();
     let digest = Sha256::digest(serde_json::to_vec(&others).unwrap_or_default());
     SealContext::new(&session.project_id, "tool_pages", &found.row.slug, "position")
-        .with("version", found.toolkit.version.as_str())
+        .with("version", found.version())
         .with("user", session.user_id.as_str())
         .with("account", account.unwrap_or_default())
         .with("arguments", digest)

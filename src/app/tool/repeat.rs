@@ -12,7 +12,7 @@ impl Tools {
     /// is still the one that it was made with.
     pub fn can_repeat(&self, call: &CallRow) -> bool {
         self.tool_of(call).is_some_and(|found| {
-            let is_same = call.version.as_deref() == Some(found.toolkit.version.as_str());
+            let is_same = call.version.as_deref() == Some(found.version());
             is_same && found.row.idempotency_header.is_some()
         })
     }

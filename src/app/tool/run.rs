@@ -23,7 +23,7 @@ use crate::app::execute::call::Call;
 use crate::app::execute::context::CallContext;
 use crate::app::session::Session;
 use crate::app::session::policy::{CallKind, ToolDescription};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 
 /// How often a call without an effect is made again.
 const MAX_RETRIES: u32 = 2;
@@ -46,7 +46,7 @@ impl Tools {
         call: ToolCall,
         context: &CallContext,
     ) -> Result<Outcome> {
-        let found = self.core.tool(slug).ok_or_else(|| self.not_found(Code::SessionToolNotFound, slug))?;
+        let found = self.find_in(session, slug).await?;
         let is_dry_run = call.options.dry_run;
         match self.run(&found, session, call, context).await? {
             Outcome::NeedsLink(needed) if !is_dry_run => {

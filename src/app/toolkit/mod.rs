@@ -9,7 +9,7 @@ use switchboard_types::ProjectId;
 
 use crate::app::auth_config::AuthConfigs;
 use crate::app::base::core::Core;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Which toolkits to list; an absent field matches all.
 #[derive(Clone, Debug, Default)]
@@ -30,21 +30,6 @@ pub struct ToolkitListFilter {
 pub(in crate::app) fn mentions(toolkit: &Toolkit, lower: &str) -> bool {
     let texts = [&toolkit.slug, &toolkit.name, &toolkit.description];
     texts.iter().any(|text| text.to_lowercase().contains(lower))
-}
-
-/// Refuses a version that is not here: a toolkit and its tools have exactly the version in its file. `place` names the
-/// parameter as messages do, such as `query.version`.
-///
-/// # Errors
-/// It is neither `latest` nor that version.
-pub fn require_version(toolkit: &Toolkit, version: Option<&str>, place: &str) -> Result<()> {
-    let known = &toolkit.version;
-    match version {
-        Some(version) if version != known && !version.eq_ignore_ascii_case("latest") => {
-            Err(Error::validation(vec![format!("Error in {place}: must be latest or {known}, the version here")]))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The toolkits that a project can use.

@@ -78,5 +78,6 @@ mod tool_files;
 mod tool_lists;
 mod tool_pages;
 mod tool_responses;
+mod tool_versions;
 mod toolkits;
 mod tools;

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use super::{Source, has_path, sources};
 
 /// Folders of `src/app`: each may use those before it.
-const APP: [&str; 27] = [
+const APP: [&str; 28] = [
     "model",
     "base",
+    "tool_versions",
     "object_store",
     "audit",
     "project",

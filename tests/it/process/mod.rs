@@ -36,6 +36,7 @@ mod stalling;
 mod stopped;
 mod terminate;
 mod tool_commands;
+mod tool_versions;
 mod toolkit_import;
 mod toolkit_test;
 mod trial;

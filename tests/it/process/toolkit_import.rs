@@ -37,7 +37,9 @@ fn acme() -> TempDir {
 }
 
 fn import(folder: &Path, more: &str) -> (Option<i32>, String, String) {
-    let line = format!("switchboard toolkit import openapi acme.yaml --slug acme --base-url https://api.acme.example/v1 {more}");
+    let line = format!(
+        "switchboard toolkit import openapi acme.yaml --slug acme --base-url https://api.acme.example/v1 {more}"
+    );
     run_in(folder, &words(&line))
 }
 

@@ -6,8 +6,18 @@ use rusqlite::Connection;
 /// Tables that do not grow with the use by tenants.
 #[cfg(debug_assertions)]
 /// (`audit_segments` has one row per thousands of events and is read from either end.)
-const SMALL_TABLES: [&str; 7] =
-    ["meta", "projects", "organization_keys", "schema_migrations", "sqlite_schema", "audit_segments", "link_sweep"];
+const SMALL_TABLES: [&str; 10] = [
+    "meta",
+    "projects",
+    "organization_keys",
+    "schema_migrations",
+    "sqlite_schema",
+    "audit_segments",
+    "link_sweep",
+    "toolkit_releases",
+    "release_sets",
+    "provider_pauses",
+];
 
 /// Release builds do not check plans.
 #[cfg(not(debug_assertions))]

@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_types::{AccountId, AuthConfigId};
 
+use crate::app::tool_versions::ToolkitVersions;
+
 pub use approval::ApprovalRule;
 pub use blocks::{
     Enable, Execute, ManageConnections, MultiAccount, Preload, PreloadTools, ProxyExecute, SandboxSize, Workbench,
@@ -82,6 +84,11 @@ pub struct SessionConfig {
     /// The hosted service's billing; accepted and kept. Newer clients call it `premium_usage`.
     #[serde(alias = "premium_usage", skip_serializing_if = "Option::is_none")]
     pub instant: Option<Instant>,
+    // Moved out before the config is stored.
+    /// The versions of tools that the session uses: `latest`, or toolkit → `latest` or a version. Those in the catalog
+    /// when omitted. The session keeps them until a change asks for others. An extension of this server.
+    #[serde(skip_serializing)]
+    pub toolkit_versions: Option<ToolkitVersions>,
     /// Fields without a promise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub experimental: Option<Experimental>,

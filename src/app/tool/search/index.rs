@@ -36,7 +36,7 @@ impl ToolIndex {
         for toolkit in catalog.iter() {
             for row in toolkit.tools() {
                 add(&mut builder, toolkit, row);
-                tools.push(FoundTool { toolkit: Arc::clone(toolkit), row: Arc::clone(row) });
+                tools.push(FoundTool { toolkit: Arc::clone(toolkit), row: Arc::clone(row), earlier: None });
             }
         }
         tools.sort_by(|one, other| one.row.slug.cmp(&other.row.slug));

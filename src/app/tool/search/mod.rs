@@ -14,7 +14,7 @@ mod plan;
 mod schemas;
 mod select;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use switchboard_catalog::Toolkit;
@@ -26,7 +26,7 @@ use crate::app::base::tools::FoundTool;
 use crate::app::session::Session;
 use crate::app::session::custom_tools::{self, CustomTool};
 use crate::app::session::policy::Experimental;
-use crate::error::Result;
+use crate::error::{Class, Result};
 use crate::time::iso;
 
 use allowed::{Allowed, Rules};
@@ -119,6 +119,9 @@ impl Tools {
         let connected = connections::connected(&defaults, &enabled);
         let finder = Finder { index: &index, own: &own, allowed: &allowed, connected: &connected };
         let selections: Vec<_> = request.queries.iter().map(|query| finder.find(&query.use_case)).collect();
+        let kept = self.kept(session, &selections).await?;
+        let selections: Vec<_> =
+            selections.into_iter().map(|(selection, hidden)| (selection.in_versions(&kept), hidden)).collect();
         let mentioned = mentioned(&selections);
         let shown: Vec<&Arc<Toolkit>> =
             enabled.iter().copied().filter(|toolkit| mentioned.contains(toolkit.slug.as_str())).collect();
@@ -126,6 +129,24 @@ impl Tools {
         let own_toolkits = mentioned.iter().filter_map(|slug| Some((*slug, own.description(slug)?))).collect();
         let connections = Connections::new(session, &shown, &accounts, own_toolkits);
         Ok(self.answer(session, request, &selections, &connections))
+    }
+
+    /// The tools of which the session uses another version than the index has, by slug; none where that version has no
+    /// such tool, or is withdrawn.
+    async fn kept(&self, session: &Session, selections: &[Selected<'_>]) -> Result<HashMap<String, Option<FoundTool>>> {
+        let mut kept = HashMap::new();
+        for item in selections.iter().flat_map(|(selection, _)| selection.items()) {
+            let Item::Tool(current) = item else { continue };
+            match self.find_in(session, &current.row.slug).await {
+                Ok(found) if found.earlier.is_none() => {}
+                Ok(found) => drop(kept.insert(found.row.slug.clone(), Some(found))),
+                Err(error) if matches!(error.code().class(), Class::Internal | Class::Unavailable) => {
+                    return Err(error);
+                }
+                Err(_) => drop(kept.insert(current.row.slug.clone(), None)),
+            }
+        }
+        Ok(kept)
     }
 
     /// The answer with everything on the tools that were selected.

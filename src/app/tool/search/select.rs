@@ -1,7 +1,10 @@
 //! Which of the tools that were found are shown: the best, not too many of one toolkit, and those that help to call them.
 
+use std::collections::HashMap;
+
 use super::Item;
 use super::plan::prerequisites;
+use crate::app::base::tools::FoundTool;
 
 /// Maximum number of tools that do what is wanted.
 const MAX_PRIMARY: usize = 5;
@@ -50,6 +53,28 @@ impl<'a> Selection<'a> {
             selection.relate(Some(item));
         }
         selection
+    }
+
+    /// All of them.
+    pub fn items(&self) -> impl Iterator<Item = Item<'a>> {
+        self.primary.iter().chain(&self.related).copied()
+    }
+
+    /// The same with the versions of some of them, without those that have none.
+    pub fn in_versions<'k>(self, kept: &'k HashMap<String, Option<FoundTool>>) -> Selection<'k>
+    where
+        'a: 'k,
+    {
+        let version = |item: Item<'a>| -> Option<Item<'k>> {
+            match kept.get(item.slug()) {
+                None => Some(item),
+                Some(other) => other.as_ref().map(Item::Tool),
+            }
+        };
+        Selection {
+            primary: self.primary.into_iter().filter_map(version).collect(),
+            related: self.related.into_iter().filter_map(version).collect(),
+        }
     }
 
     /// Adds a related tool that is not shown yet.
