@@ -131,6 +131,9 @@ async fn open_by(
         bail!("cannot compare the redirect URIs of auth configs: {}", error.message());
     }
     app.files.prepare()?;
+    if let Err(error) = app.provider_limits.load_pauses().await {
+        bail!("cannot read the pauses that providers asked for: {}", error.message());
+    }
     let spool = app.spool.folder().display().to_string();
     let saved = app.spool.replay().await.with_context(|| format!("cannot look into {spool}"))?;
     if saved > 0 {

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use sha2::{Digest, Sha256};
@@ -33,8 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     fs::write(out.join(format!("{slug}.{key}")), value(&text, key)?)?;
                 }
             } else {
-                let digest: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
-                fs::write(out.join(format!("{slug}.digest")), digest)?;
+                fs::write(out.join(format!("{slug}.digest")), HEXLOWER.encode(&Sha256::digest(&text)))?;
             }
         }
     }

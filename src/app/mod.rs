@@ -20,6 +20,7 @@ pub mod object_store;
 pub mod project;
 pub mod project_deletion;
 pub mod provider;
+pub mod provider_limits;
 pub mod queue;
 pub mod refresh;
 pub mod reseal;
@@ -61,6 +62,7 @@ use project::keys::Keys;
 use project_deletion::ProjectDeletion;
 use provider::Providers;
 use provider::redirect_uris::RedirectUris;
+use provider_limits::ProviderLimits;
 use refresh::Refresher;
 use revocation::Revocations;
 use session::Sessions;
@@ -120,6 +122,8 @@ pub struct App {
     pub redirect_uris: Arc<RedirectUris>,
     /// Requests to providers: discovery, token endpoints, identity.
     pub providers: Arc<Providers>,
+    /// What providers have said about their limits.
+    pub provider_limits: Arc<ProviderLimits>,
     /// Writes that must not be lost.
     pub spool: Arc<Spool>,
     /// Credentials on their way to be revoked at their providers.
@@ -180,6 +184,7 @@ impl App {
         let redirect_uris = Arc::new(RedirectUris::new(Arc::clone(&core)));
         let providers =
             Arc::new(Providers::new(Arc::clone(&core), Arc::clone(&credentials), Arc::clone(&redirect_uris), egress));
+        let provider_limits = Arc::new(ProviderLimits::new(Arc::clone(&core)));
         let spool = Arc::new(Spool::new(Arc::clone(&core), Arc::clone(&credentials), spool_dir));
         let revocations = Arc::new(Revocations::new(
             Arc::clone(&core),
@@ -251,6 +256,7 @@ impl App {
             Arc::clone(&limits),
             Arc::clone(&credentials),
             Arc::clone(&providers),
+            Arc::clone(&provider_limits),
             Arc::clone(&refresher),
             Arc::clone(&sessions),
             answers,
@@ -302,6 +308,7 @@ impl App {
             credentials,
             redirect_uris,
             providers,
+            provider_limits,
             spool,
             revocations,
             refresher,

@@ -183,6 +183,8 @@ codes! {
     UpstreamTimeout = (1604, "Upstream_Timeout", GatewayTimeout, "The provider did not answer in time", "Try again; a request that changes something may have been carried out.");
     /// The provider is paused because it failed or refused just now (number is ours).
     ProviderPaused = (1607, "provider_paused", Unavailable, "{reason}; next try in {seconds} s", "Wait as many seconds as the Retry-After header says. GET /connected_accounts/{id}/explain says what the provider answered last.");
+    /// The provider's limit for the account is reached (number is ours).
+    ProviderLimitReached = (1608, "provider_limit_reached", TooManyRequests, "The provider's limit for this account is reached; the next call is possible in {seconds} s", "Wait as many seconds as the Retry-After header says. The limit is the provider's, not this server's; nothing was sent.");
     /// The destination is a private address.
     EgressDenied = (1606, "egress_denied", Forbidden, "The destination is not a public address", "The operator can admit an internal destination with --allow-egress.");
 

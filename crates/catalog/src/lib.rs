@@ -32,10 +32,10 @@ pub use folders::{Changes, Folders};
 pub use model::{
     Argument, Assertion, BasicScheme, BodyFormat, Call, CallFormat, Callback, Capture, Choice, ClientAssertion,
     ClientAuthentication, Condition, Effect, Escape, Expiry, ExtraToken, FailureRule, Field, FieldFormat, FieldOption,
-    FieldText, Filter, Identity, KeyScheme, Location, NoAuth, OAuth1, OAuth2, Paging, PagingStyle, Pkce, Placement,
-    PostConnect, Probe, QueryEncoding, RateLimit, RateLimitUnit, Reach, Refresh, RefreshToken, Sign, SignatureMethod,
-    SigningAlgorithm, Style, Sunset, TimeUnit, TokenErrors, TokenName, TokenRequestFormat, TokenResponse, TokenScheme,
-    Tool, ToolMethod, Toolkit, VersionNote, Withdrawn,
+    FieldText, Filter, Identity, KeyScheme, LimitHeaders, Location, NoAuth, OAuth1, OAuth2, Paging, PagingStyle, Pkce,
+    Placement, PostConnect, Probe, QueryEncoding, RateLimit, RateLimitUnit, Reach, Refresh, RefreshToken, Sign,
+    SignatureMethod, SigningAlgorithm, Style, Sunset, TimeUnit, TokenErrors, TokenName, TokenRequestFormat,
+    TokenResponse, TokenScheme, Tool, ToolMethod, Toolkit, VersionNote, Withdrawn,
 };
 pub use overview::overview;
 pub use plain_http::PlainHttp;

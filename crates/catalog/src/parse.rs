@@ -29,22 +29,23 @@ pub(crate) fn loose_toolkit(file: &str, text: &str, plain: &PlainHttp) -> Result
 
 /// Parses and validates the tools of a toolkit.
 pub(crate) fn tools(file: &str, text: &str, toolkit: &Toolkit) -> Result<Vec<Arc<ToolRow>>, CatalogError> {
-    rows(text, checked(file, text, |parsed: &ToolFile| tool::findings(&parsed.tools, toolkit))?)
+    let parsed = checked(file, text, |parsed: &ToolFile| tool::findings(&parsed.tools, toolkit))?;
+    Ok(rows(text, parsed))
 }
 
 /// Parses tools that were validated when they were stored. The rules may be other ones now.
 pub(crate) fn stored_tools(file: &str, text: &str) -> Result<Vec<Arc<ToolRow>>, CatalogError> {
-    rows(text, checked(file, text, |_: &ToolFile| Vec::new())?)
+    Ok(rows(text, checked(file, text, |_: &ToolFile| Vec::new())?))
 }
 
-fn rows(text: &str, parsed: ToolFile) -> Result<Vec<Arc<ToolRow>>, CatalogError> {
+fn rows(text: &str, parsed: ToolFile) -> Vec<Arc<ToolRow>> {
     // The same text again as a tree, whose bytes are what a version of a tool is known by.
     let definitions = toml::from_str::<Value>(text).unwrap_or_default();
     let definitions = definitions["tools"].as_array().cloned().unwrap_or_default();
     let rows = parsed.tools.into_iter().zip(definitions);
     let mut rows: Vec<_> = rows.map(|(tool, definition)| Arc::new(ToolRow::new(tool, &definition))).collect();
     rows.sort_by(|one, other| one.slug.cmp(&other.slug));
-    Ok(rows)
+    rows
 }
 
 fn read(file: &str, text: &str, folder: Option<&str>, plain: &PlainHttp) -> Result<Toolkit, CatalogError> {

@@ -36,6 +36,7 @@ pub mod meta;
 pub mod organization_keys;
 pub mod project_deletion;
 pub mod projects;
+pub mod provider_pauses;
 mod refusal;
 pub mod releases;
 pub mod reseal;

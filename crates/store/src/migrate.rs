@@ -89,6 +89,11 @@ const SQLITE: &[Migration] = &[
         name: "tool_releases",
         sql: include_str!("../../../migrations/sqlite/0021_tool_releases.sql"),
     },
+    Migration {
+        number: 22,
+        name: "provider_pauses",
+        sql: include_str!("../../../migrations/sqlite/0022_provider_pauses.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.

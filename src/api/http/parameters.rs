@@ -216,9 +216,9 @@ mod tests {
                     assert_eq!(known, is_list, "{operation:?} {query}");
                 }
                 let is_map = matches!(parameter.kind, ParameterType::TextOrMap);
-                let in_map = format!("{name}[a]=1");
-                let known = checked(operation.method, operation.path, &in_map, UnknownParameters::Refuse).is_ok();
-                assert_eq!(known, is_map, "{operation:?} {in_map}");
+                let entry = format!("{name}[a]=1");
+                let known = checked(operation.method, operation.path, &entry, UnknownParameters::Refuse).is_ok();
+                assert_eq!(known, is_map, "{operation:?} {entry}");
                 for query in [format!("{name}x=1"), format!("{}=1", name.to_uppercase()), format!("{name}[a=1")] {
                     let error =
                         checked(operation.method, operation.path, &query, UnknownParameters::Refuse).unwrap_err();

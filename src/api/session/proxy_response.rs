@@ -311,7 +311,12 @@ mod tests {
         let headers =
             vec![(HeaderName::from_static("x-b"), "1".to_owned()), (HeaderName::from_static("x-a"), "\"".to_owned())];
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let response = runtime.block_on(response(whole(Answer { status: StatusCode::MULTI_STATUS, headers, data })));
+        let response = runtime.block_on(response(whole(Answer {
+            status: StatusCode::MULTI_STATUS,
+            headers,
+            data,
+            refusal: None,
+        })));
         let body = response.into_body();
         let announced = http_body::Body::size_hint(&body).exact();
         let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
@@ -358,8 +363,12 @@ mod tests {
         for text in ["{\"a\":1.10}", "null", &large] {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let data = AnswerData::Json(text.to_owned().into());
-            let response =
-                runtime.block_on(response(whole(Answer { status: StatusCode::OK, headers: Vec::new(), data })));
+            let response = runtime.block_on(response(whole(Answer {
+                status: StatusCode::OK,
+                headers: Vec::new(),
+                data,
+                refusal: None,
+            })));
             let bytes = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();
             let expected = format!("{{\"result_type\":\"completed\",\"status\":200,\"data\":{text},\"headers\":{{}}}}");
             assert_eq!(std::str::from_utf8(&bytes).unwrap(), expected);

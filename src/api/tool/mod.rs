@@ -78,13 +78,12 @@ pub async fn read(State(app): State<Arc<App>>, Id(slug): Id, query: Query) -> st
         return Ok(json(StatusCode::OK, &view::meta_item(&app, tool))?);
     }
     let asked = versions(&query)?;
-    let found = match query.text("version") {
-        Some(version) => app.tools.find_version(&slug, Some(version), "query.version").await?,
-        None => {
-            let toolkit = app.tools.toolkit_of(&slug)?;
-            let version = asked.get(&toolkit.slug).map(String::as_str);
-            app.tools.find_version(&slug, version, "query.toolkit_versions").await?
-        }
+    let found = if let Some(version) = query.text("version") {
+        app.tools.find_version(&slug, Some(version), "query.version").await?
+    } else {
+        let toolkit = app.tools.toolkit_of(&slug)?;
+        let version = asked.get(&toolkit.slug).map(String::as_str);
+        app.tools.find_version(&slug, version, "query.toolkit_versions").await?
     };
     let available = app.versions.available(&found.toolkit).await?;
     Ok(json(StatusCode::OK, &view::item(&app, &found, &available))?)

@@ -2,6 +2,7 @@
 //! redacted in every encoding (R52).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName};
@@ -40,6 +41,25 @@ pub struct Answer {
     pub headers: Vec<(HeaderName, String)>,
     /// Body.
     pub data: AnswerData,
+    /// The provider refused the call because of a limit.
+    pub refusal: Option<Refusal>,
+}
+
+/// A refusal because of a limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal {
+    /// How long the provider asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl Answer {
+    /// The body, if it is JSON or text.
+    pub(super) fn readable(&self) -> &[u8] {
+        match &self.data {
+            AnswerData::Json(bytes) | AnswerData::Text(bytes) => bytes,
+            AnswerData::Empty | AnswerData::Binary { .. } => &[],
+        }
+    }
 }
 
 /// A response body by its kind. Its bytes keep their reservation in the memory budget for responses
@@ -177,7 +197,7 @@ fn answer(head: &Parts, content: Content, redactor: &Redactor, mut reservation: 
             AnswerData::Binary { bytes: reserved(bytes), content_type }
         }
     };
-    Answer { status: head.status, headers, data }
+    Answer { status: head.status, headers, data, refusal: None }
 }
 
 fn redacted_headers(headers: &HeaderMap, redactor: &Redactor) -> Vec<(HeaderName, String)> {

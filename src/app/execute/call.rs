@@ -37,6 +37,11 @@ pub trait FrontEnd: Sync {
     /// What the log of calls says of the call. `toolkit` is the slug in lower case.
     fn subject<'a>(&'a self, toolkit: &'a str) -> Subject<'a>;
 
+    /// How many calls it counts for in the provider's limit.
+    fn weight(&self) -> u32 {
+        1
+    }
+
     /// Refuses an account with which the call cannot be made. It is asked before anything is sent.
     ///
     /// # Errors

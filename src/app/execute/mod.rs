@@ -27,6 +27,7 @@ use crate::app::base::rate_limits::Limits;
 use crate::app::base::threads::Threads;
 use crate::app::credential::Credentials;
 use crate::app::provider::Providers;
+use crate::app::provider_limits::ProviderLimits;
 use crate::app::refresh::Refresher;
 use crate::app::session::Sessions;
 
@@ -36,6 +37,7 @@ pub struct Executor {
     limits: Arc<Limits>,
     credentials: Arc<Credentials>,
     providers: Arc<Providers>,
+    provider_limits: Arc<ProviderLimits>,
     refresher: Arc<Refresher>,
     sessions: Arc<Sessions>,
     ready_accounts: ReadyAccounts,
@@ -55,6 +57,7 @@ impl Executor {
         limits: Arc<Limits>,
         credentials: Arc<Credentials>,
         providers: Arc<Providers>,
+        provider_limits: Arc<ProviderLimits>,
         refresher: Arc<Refresher>,
         sessions: Arc<Sessions>,
         answers: Budget,
@@ -65,6 +68,7 @@ impl Executor {
             limits,
             credentials,
             providers,
+            provider_limits,
             refresher,
             sessions,
             ready_accounts: ReadyAccounts::default(),

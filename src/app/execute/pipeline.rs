@@ -14,7 +14,7 @@ use tracing::Span;
 use tracing::field::Empty;
 use url::Url;
 
-use super::answer::Answer;
+use super::answer::{Answer, Refusal};
 use super::call::{Call, Target};
 use super::context::CallContext;
 use super::ready::{self, Ready};
@@ -23,11 +23,12 @@ use crate::app::execute::Executor;
 use crate::app::model::params::with_derived_values;
 use crate::app::provider::extra_tokens::select_token;
 use crate::app::provider::request::busy;
+use crate::app::provider_limits::{Caller, Told};
 use crate::app::session::Session;
 use crate::app::session::resolve::is_small;
 use crate::error::{Error, Result};
 use crate::text::truncate;
-use switchboard_types::AccountParams;
+use switchboard_types::{AccountParams, CompactString};
 
 /// How long a call waits for response memory, before it is sent and while the response arrives.
 const RESERVATION_TIMEOUT: Duration = Duration::from_secs(2);
@@ -53,20 +54,22 @@ impl Executor {
         let toolkit = admitted.toolkit();
         context.call.describe(session, call.front_end.subject(&toolkit.slug), context.remaining());
         let Some(account) = self.sessions.resolve(&admitted, call.account).await? else {
-            return self.send(&Arc::new(self.without_account(toolkit)?), &call, context).await;
+            return self.send(&Arc::new(self.without_account(toolkit)?), &call, session, context).await;
         };
         Span::current().record("account", account.id.as_str());
         context.call.with_account(&account)?;
         self.limits.count_account(&account.id)?;
         call.front_end.check_account(&account)?;
         let ready = self.ready(account, toolkit).await?;
-        let answer = self.send(&ready, &call, context).await?;
+        let answer = self.send(&ready, &call, session, context).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
         match self.renew_after_unauthorized(&ready, context.deadline).await? {
             // Only the caller can decide to repeat a request that may have had an effect.
-            Some(renewed) if call.front_end.method().is_idempotent() => self.send(&renewed, &call, context).await,
+            Some(renewed) if call.front_end.method().is_idempotent() => {
+                self.send(&renewed, &call, session, context).await
+            }
             _ => Ok(answer),
         }
     }
@@ -157,17 +160,48 @@ impl Executor {
         })
     }
 
-    /// Sends the request once and reads its answer.
-    async fn send(&self, ready: &Arc<Ready>, call: &Call<'_>, context: &CallContext) -> Result<Answer> {
-        let Ready { toolkit, scheme, secrets, params, destination, .. } = &**ready;
+    /// Sends the request once, when the provider's limit allows it, and reads its answer.
+    async fn send(
+        &self,
+        ready: &Arc<Ready>,
+        call: &Call<'_>,
+        session: &Session,
+        context: &CallContext,
+    ) -> Result<Answer> {
+        let Ready { account, toolkit, scheme, secrets, params, destination, .. } = &**ready;
         let (selected, draft) = self.draft(ready, call)?;
+        // Most host names fit into this without an allocation.
+        let host = CompactString::from(draft.url.host_str().unwrap_or_default());
+        let tool = call.front_end.subject(&toolkit.slug).tool.map(|(slug, _)| slug);
+        let path = draft.url.path().strip_prefix(ready.base_url.path()).unwrap_or(draft.url.path());
+        let caller = Caller {
+            account: account.as_ref().map_or(&toolkit.slug, |account| account.id.as_str()),
+            host: &host,
+            kind: self.provider_limits.kind(tool, path),
+            weight: call.front_end.weight(),
+        };
+        let queue = session.stored_id().map_or(context.actor().name.as_str(), |id| id.as_str());
+        let turn = self.provider_limits.turn(caller, queue, context.deadline).await?;
         let is_idempotent = draft.method.is_idempotent();
         let reservation = Some(self.reserve(is_idempotent).await?);
         context.call.before_sending().await?;
         let account = (&**toolkit, *scheme, selected.as_ref().unwrap_or(secrets), params);
         let response = self.providers.send_as(account, destination, draft, &context.limits(), reservation).await?;
         failpoint::hit("after_call_answer_head");
-        self.read_answer(response, ready, is_idempotent, context.max_answer).await
+        let (status, now) = (response.status(), self.core.now());
+        let told = Told::by(toolkit, status, response.headers(), now);
+        let by_bodies = told.by_bodies(toolkit, status, response.headers(), now);
+        drop(turn);
+        if by_bodies.is_empty() {
+            self.provider_limits.learn(caller, told);
+        }
+        let answer = self.read_answer(response, ready, is_idempotent, context.max_answer).await;
+        let told = answer.as_ref().map_or(told, |answer| told.or_by_body(&by_bodies, answer.readable()));
+        if !by_bodies.is_empty() {
+            self.provider_limits.learn(caller, told);
+        }
+        let refusal = told.is_refusal.then_some(Refusal { retry_after: told.retry_after });
+        answer.map(|answer| Answer { refusal, ..answer })
     }
 
     /// The request without the credential, and the credential if the caller has selected a part of it.

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_store::{Statement, Unit, WriteError, approvals, retention, tool_calls, unread_answers};
+use switchboard_store::{
+    Statement, Unit, WriteError, approvals, provider_pauses, retention, tool_calls, unread_answers,
+};
 use switchboard_types::{AuditAction, AuditOutcome, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -77,6 +79,7 @@ impl Sweeps {
                 }
             }
         }
+        self.core.store.apply(provider_pauses::delete_ended(now)).await?;
         deleted_rows += self.versions.delete_unused(keep.tool_versions.map(|time| now - time)).await?;
         Ok(deleted_rows + self.delete_old_calls(keep.tool_calls, now).await?)
     }

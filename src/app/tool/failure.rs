@@ -32,13 +32,15 @@ pub(super) fn needs_link(error: &Error) -> Option<LinkReason> {
 pub(super) fn failed(found: &FoundTool, answer: &Answer, failure: Failure) -> ToolFailure {
     let status = answer.status;
     let kind = match status {
-        StatusCode::TOO_MANY_REQUESTS => FailureKind::RateLimited,
+        _ if answer.refusal.is_some() => FailureKind::RateLimited,
         StatusCode::UNAUTHORIZED => FailureKind::Unauthorized,
         status if status.is_server_error() => FailureKind::ProviderDown,
         _ => FailureKind::Provider,
     };
     let retry_after = header(answer, "retry-after").and_then(|seconds| seconds.trim().parse::<u64>().ok());
-    let retry_after = retry_after.filter(|seconds| *seconds <= MAX_RETRY_AFTER);
+    // A date, or a header of the provider's own.
+    let asked = answer.refusal.and_then(|refusal| refusal.retry_after).map(|pause| pause.as_secs().max(1));
+    let retry_after = retry_after.or(asked).filter(|seconds| *seconds <= MAX_RETRY_AFTER);
     let reason = status.canonical_reason().filter(|_| !status.is_success()).unwrap_or("no message");
     let words = failure.message.unwrap_or_else(|| reason.to_owned());
     let advice = match kind {
@@ -80,6 +82,7 @@ pub(super) fn unusable(found: &FoundTool, answer: &Answer, content: &str) -> Too
 pub(super) fn provider_failure(found: &FoundTool, error: Error) -> Result<ToolFailure> {
     let (kind, was_sent) = match error.code() {
         Code::UpstreamTls | Code::ProviderPaused => (FailureKind::ProviderDown, false),
+        Code::ProviderLimitReached => (FailureKind::RateLimited, false),
         Code::UpstreamUnreachable => (FailureKind::ProviderDown, true),
         Code::UpstreamTimeout => (FailureKind::Timeout, true),
         Code::UpstreamTooLarge => (FailureKind::UnusableAnswer, true),
@@ -102,15 +105,15 @@ pub(super) fn provider_failure(found: &FoundTool, error: Error) -> Result<ToolFa
 
 /// A provider that cannot be called now, found before the call was sent. Any other error stays one.
 pub(super) fn not_sent(error: Error) -> Result<ToolFailure> {
-    let is_providers = matches!(
-        error.code(),
-        Code::UpstreamTls | Code::ProviderPaused | Code::UpstreamUnreachable | Code::UpstreamTimeout
-    );
-    if !is_providers {
-        return Err(error);
-    }
+    let kind = match error.code() {
+        Code::UpstreamTls | Code::ProviderPaused | Code::UpstreamUnreachable | Code::UpstreamTimeout => {
+            FailureKind::ProviderDown
+        }
+        Code::ProviderLimitReached => FailureKind::RateLimited,
+        _ => return Err(error),
+    };
     Ok(ToolFailure {
-        kind: FailureKind::ProviderDown,
+        kind,
         message: format!("{}. {}", error.message().trim_end_matches('.'), error.suggested_fix()),
         status: None,
         retry_after_ms: error.retry_after_seconds().map(|seconds| seconds.saturating_mul(1_000)),

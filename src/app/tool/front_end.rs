@@ -57,6 +57,10 @@ impl FrontEnd for ToolFrontEnd<'_> {
         Subject { toolkit, tool: Some((&row.slug, self.found.version())), effect, method: &self.request.method }
     }
 
+    fn weight(&self) -> u32 {
+        self.found.row.weight
+    }
+
     fn check_account(&self, account: &AccountRow) -> Result<()> {
         let _ = self.account.set(account.id.clone());
         let missing = missing_scopes(&self.found.row, account, &self.found.toolkit);

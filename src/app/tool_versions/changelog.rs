@@ -1,6 +1,7 @@
 //! The history of toolkits: their versions and what changed in each.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use switchboard_catalog::{ToolRow, Toolkit};
@@ -80,7 +81,7 @@ fn entry(toolkit: &Toolkit, versions: &[(&str, Option<ToolkitVersion>)]) -> Vers
             if rule.tools.is_empty() { "Withdrawn".to_owned() } else { format!("{} withdrawn", rule.tools.join(", ")) };
         let replacement = rule.replacement.as_ref().unwrap_or(&toolkit.version);
         let reason = rule.reason.trim_end_matches('.');
-        changes.push_str(&format!(" {concerned}: {reason}. Use version {replacement}."));
+        let _ = write!(changes, " {concerned}: {reason}. Use version {replacement}.");
     }
     VersionEntry { version: version.to_owned(), changes }
 }

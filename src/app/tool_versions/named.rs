@@ -114,7 +114,7 @@ impl ToolVersions {
     /// # Errors
     /// The database does not respond.
     pub async fn available(&self, toolkit: &Toolkit) -> Result<Vec<String>> {
-        Ok(available(toolkit, &*self.stored().await?))
+        Ok(available(toolkit, &self.stored().await?))
     }
 
     /// The same for the toolkits of some tools, by slug.

@@ -46,6 +46,7 @@ mod organization;
 mod panics;
 mod project_config;
 mod project_deletion;
+mod provider_limits;
 mod proxy;
 mod proxy_credentials;
 mod proxy_endpoints;

@@ -89,7 +89,10 @@ async fn each_answer_of_a_provider_is_an_outcome() {
         ),
         (b"not HTTP".to_vec(), "outcome_unknown", Value::Null, ""),
     ];
-    for (answer, code, status, message) in cases {
+    for (number, (answer, code, status, message)) in cases.into_iter().enumerate() {
+        // A limit of one account is none of another.
+        let (session, _) = connect_key(&server.api, &format!("u{number}"), "up").await;
+        upstream.take();
         let shown: String = String::from_utf8_lossy(&answer).chars().take(200).collect();
         upstream.play(answer);
         let failed =

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Source, has_path, sources};
 
 /// Folders of `src/app`: each may use those before it.
-const APP: [&str; 28] = [
+const APP: [&str; 29] = [
     "model",
     "base",
     "tool_versions",
@@ -15,6 +15,7 @@ const APP: [&str; 28] = [
     "project",
     "credential",
     "provider",
+    "provider_limits",
     "spool",
     "reseal",
     "queue",

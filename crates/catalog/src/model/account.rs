@@ -124,6 +124,28 @@ pub struct RateLimit {
     pub reset_unit: RateLimitUnit,
 }
 
+/// The provider's own names for the headers of a limit, if they are not `X-RateLimit-Limit`, `-Remaining` and `-Reset`,
+/// `RateLimit` or `Retry-After`.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitHeaders {
+    /// The header with the number of calls in a window.
+    pub limit: Option<String>,
+    /// The header with the number of calls that are left in it.
+    pub remaining: Option<String>,
+    /// The header with both, as `32/40`: calls made, and calls possible.
+    pub used: Option<String>,
+    /// The header with the end of the window.
+    pub reset: Option<String>,
+    /// Unit of that header's number.
+    #[serde(default)]
+    pub reset_unit: RateLimitUnit,
+    /// Length of a window in seconds, if no header says when it ends.
+    pub window: Option<u32>,
+    /// Calls that become possible again in a second, where there are no windows.
+    pub refill: Option<u32>,
+}
+
 /// Unit of a reset header's number.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

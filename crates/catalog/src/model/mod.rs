@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::tool::Tools;
 
-pub use account::{Choice, Filter, Identity, PostConnect, Probe, RateLimit, RateLimitUnit, Sunset};
+pub use account::{Choice, Filter, Identity, LimitHeaders, PostConnect, Probe, RateLimit, RateLimitUnit, Sunset};
 pub use answer::{Capture, TimeUnit, TokenErrors, TokenResponse};
 pub use call::{Assertion, Call, CallFormat, Escape, SigningAlgorithm};
 pub use field::{Condition, Field, FieldFormat, FieldOption, FieldText};
@@ -95,6 +95,8 @@ pub struct Toolkit {
     /// How the provider reports "too many requests" other than with status 429.
     #[serde(default)]
     pub rate_limits: Vec<RateLimit>,
+    /// How the provider names the headers in which it reports a limit before it is reached.
+    pub limit_headers: Option<LimitHeaders>,
     /// Connection fields: non-secret values of an account for templates, such as a subdomain.
     #[serde(default)]
     pub fields: Vec<Field>,

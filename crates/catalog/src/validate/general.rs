@@ -29,6 +29,7 @@ impl Check<'_> {
             "must be a date and a counter, `YYYYMMDD_NN`",
         );
         self.versions();
+        self.limit_headers();
         self.headers(&Path::root("headers"), &toolkit.headers, &Names::any(toolkit));
         self.rate_limits();
         for (index, sunset) in toolkit.sunset.iter().enumerate() {
@@ -49,6 +50,22 @@ impl Check<'_> {
             &Path::default().key("oauth2"),
             "at least one scheme is needed, such as `oauth2`, `api_key` or `basic`",
         );
+    }
+
+    fn limit_headers(&mut self) {
+        let Some(headers) = &self.toolkit.limit_headers else { return };
+        let path = Path::root("limit_headers");
+        let names = [("limit", &headers.limit), ("remaining", &headers.remaining), ("used", &headers.used)];
+        for (key, name) in names.into_iter().chain([("reset", &headers.reset)]) {
+            if let Some(name) = name {
+                self.require(is_header_name(name), &path.key(key), "is not a header name");
+            }
+        }
+        let has_number = headers.remaining.is_some() != headers.used.is_some();
+        self.require(has_number, &path, "needs `remaining` or `used`, and not both");
+        for (key, number) in [("window", headers.window), ("refill", headers.refill)] {
+            self.require(number != Some(0), &path.key(key), "must be at least 1");
+        }
     }
 
     fn versions(&mut self) {

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 /// Tables that do not grow with the use by tenants.
 #[cfg(debug_assertions)]
 /// (`audit_segments` has one row per thousands of events and is read from either end.)
-const SMALL_TABLES: [&str; 10] = [
+const SMALL_TABLES: [&str; 9] = [
     "meta",
     "projects",
     "organization_keys",
@@ -16,7 +16,6 @@ const SMALL_TABLES: [&str; 10] = [
     "link_sweep",
     "toolkit_releases",
     "release_sets",
-    "provider_pauses",
 ];
 
 /// Release builds do not check plans.
