@@ -23,7 +23,7 @@ use crate::app::execute::Executor;
 use crate::app::model::params::with_derived_values;
 use crate::app::provider::extra_tokens::select_token;
 use crate::app::provider::request::busy;
-use crate::app::provider_limits::{Caller, Told};
+use crate::app::provider_limits::{Caller, LimitReport};
 use crate::app::session::Session;
 use crate::app::session::resolve::is_small;
 use crate::error::{Error, Result};
@@ -189,18 +189,18 @@ impl Executor {
         let response = self.providers.send_as(account, destination, draft, &context.limits(), reservation).await?;
         failpoint::hit("after_call_answer_head");
         let (status, now) = (response.status(), self.core.now());
-        let told = Told::by(toolkit, status, response.headers(), now);
-        let by_bodies = told.by_bodies(toolkit, status, response.headers(), now);
+        let report = LimitReport::by(toolkit, status, response.headers(), now);
+        let by_bodies = report.by_bodies(toolkit, status, response.headers(), now);
         drop(turn);
         if by_bodies.is_empty() {
-            self.provider_limits.learn(caller, told);
+            self.provider_limits.learn(caller, report);
         }
         let answer = self.read_answer(response, ready, is_idempotent, context.max_answer).await;
-        let told = answer.as_ref().map_or(told, |answer| told.or_by_body(&by_bodies, answer.readable()));
+        let report = answer.as_ref().map_or(report, |answer| report.or_by_body(&by_bodies, answer.readable()));
         if !by_bodies.is_empty() {
-            self.provider_limits.learn(caller, told);
+            self.provider_limits.learn(caller, report);
         }
-        let refusal = told.is_refusal.then_some(Refusal { retry_after: told.retry_after });
+        let refusal = report.is_refusal.then_some(Refusal { retry_after: report.retry_after });
         answer.map(|answer| Answer { refusal, ..answer })
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::headers::Told;
+use super::headers::LimitReport;
 use super::queue::{Queue, Waiting};
 
 /// Two ends of a window that are closer are the same: providers round them to seconds.
@@ -114,8 +114,8 @@ impl Budget {
     }
 
     /// Learns from an answer. The pause that has begun, if there is one.
-    pub(super) fn learn(&self, told: Told) -> Option<Instant> {
-        let pause = self.lock().learn(told, Instant::now());
+    pub(super) fn learn(&self, report: LimitReport) -> Option<Instant> {
+        let pause = self.lock().learn(report, Instant::now());
         self.changed.notify_one();
         pause
     }
@@ -253,20 +253,20 @@ impl State {
         }
     }
 
-    fn learn(&mut self, told: Told, now: Instant) -> Option<Instant> {
-        self.limit = told.limit.or(self.limit);
-        self.window = told.window.or(self.window);
-        if let Some(refill) = told.refill {
+    fn learn(&mut self, report: LimitReport, now: Instant) -> Option<Instant> {
+        self.limit = report.limit.or(self.limit);
+        self.window = report.window.or(self.window);
+        if let Some(refill) = report.refill {
             self.refill = Some((refill, now));
         }
-        if told.is_refusal { Some(self.refused(told, now)) } else { self.allowed(told, now) }
+        if report.is_refusal { Some(self.refused(report, now)) } else { self.allowed(report, now) }
     }
 
-    fn refused(&mut self, told: Told, now: Instant) -> Instant {
+    fn refused(&mut self, report: LimitReport, now: Instant) -> Instant {
         self.refusals = self.refusals.saturating_add(1);
         let own = FIRST_PAUSE.saturating_mul(1 << (self.refusals - 1).min(6)).min(MAX_FIRST_PAUSE);
-        let asked = told.retry_after.filter(|pause| !pause.is_zero());
-        let until = now + asked.or(told.resets_in.filter(|_| told.remaining == Some(0))).unwrap_or(own);
+        let asked = report.retry_after.filter(|pause| !pause.is_zero());
+        let until = now + asked.or(report.resets_in.filter(|_| report.remaining == Some(0))).unwrap_or(own);
         self.paused_until = self.paused_until.max(Some(until));
         // What is left after it is the next window's, if the provider has said how much that is.
         self.remaining = self.limit.map(|_| 0.0);
@@ -277,11 +277,11 @@ impl State {
         until
     }
 
-    fn allowed(&mut self, told: Told, now: Instant) -> Option<Instant> {
+    fn allowed(&mut self, report: LimitReport, now: Instant) -> Option<Instant> {
         self.refusals = 0;
         self.at_once = self.at_once.map(|at_once| at_once + 1).filter(|at_once| *at_once < ENOUGH);
-        let remaining = f64::from(told.remaining?.saturating_sub(self.on_their_way));
-        let resets_at = told.resets_in.or(told.window).map(|time| now + time);
+        let remaining = f64::from(report.remaining?.saturating_sub(self.on_their_way));
+        let resets_at = report.resets_in.or(report.window).map(|time| now + time);
         let is_next = match (self.resets_at, resets_at) {
             (Some(known), Some(at)) => at > known + SAME_WINDOW,
             (Some(_), None) => false,
@@ -308,14 +308,14 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn told(remaining: u32) -> Told {
-        Told { limit: Some(10), remaining: Some(remaining), resets_in: Some(SECOND), ..Told::default() }
+    fn report(remaining: u32) -> LimitReport {
+        LimitReport { limit: Some(10), remaining: Some(remaining), resets_in: Some(SECOND), ..LimitReport::default() }
     }
 
     #[test]
     fn calls_on_their_way_count_before_they_are_answered() {
         let (mut state, now) = (State::default(), Instant::now());
-        state.learn(told(3), now);
+        state.learn(report(3), now);
         for _ in 0..3 {
             assert_eq!(state.when(1, now), When::Now);
             state.send(1);
@@ -324,7 +324,7 @@ mod tests {
         // Answers in another order than they were given.
         for remaining in [0, 2, 1] {
             state.on_their_way -= 1;
-            state.learn(told(remaining), now);
+            state.learn(report(remaining), now);
         }
         assert_eq!(state.when(1, now), When::At(now + SECOND));
         assert_eq!(state.when(1, now + SECOND), When::Now);
@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn a_heavy_call_waits_for_as_much() {
         let (mut state, now) = (State::default(), Instant::now());
-        state.learn(told(4), now);
+        state.learn(report(4), now);
         assert_eq!(state.when(5, now), When::At(now + SECOND));
         assert_eq!(state.when(4, now), When::Now);
         assert_eq!(state.when(50, now + SECOND), When::Now, "all of the limit is left");
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn a_refusal_pauses_and_the_next_calls_come_slowly() {
         let (mut state, now) = (State::default(), Instant::now());
-        let refusal = Told { is_refusal: true, retry_after: Some(3 * SECOND), ..Told::default() };
+        let refusal = LimitReport { is_refusal: true, retry_after: Some(3 * SECOND), ..LimitReport::default() };
         assert_eq!(state.learn(refusal, now), Some(now + 3 * SECOND));
         assert_eq!(state.when(1, now), When::At(now + 3 * SECOND));
         let later = now + 3 * SECOND;
@@ -351,10 +351,10 @@ mod tests {
         state.send(1);
         assert_eq!(state.when(1, later), When::Answered);
         state.on_their_way = 0;
-        state.learn(Told::default(), later);
+        state.learn(LimitReport::default(), later);
         state.send(1);
         assert_eq!(state.when(1, later), When::Now, "two at once");
-        let without = Told { is_refusal: true, ..Told::default() };
+        let without = LimitReport { is_refusal: true, ..LimitReport::default() };
         assert_eq!(state.learn(without, later), Some(later + SECOND));
         assert_eq!(state.learn(without, later), Some(later + 2 * SECOND), "and longer each time");
     }
@@ -362,7 +362,8 @@ mod tests {
     #[test]
     fn a_budget_that_refills_evenly_gives_calls_one_by_one() {
         let (mut state, now) = (State::default(), Instant::now());
-        state.learn(Told { limit: Some(40), remaining: Some(0), refill: Some(2), ..Told::default() }, now);
+        state
+            .learn(LimitReport { limit: Some(40), remaining: Some(0), refill: Some(2), ..LimitReport::default() }, now);
         assert_eq!(state.when(1, now), When::At(now + SECOND / 2));
         assert_eq!(state.when(1, now + SECOND / 2), When::Now);
         state.send(1);
@@ -372,7 +373,7 @@ mod tests {
     #[test]
     fn a_wait_is_told_by_the_windows_that_it_takes() {
         let (mut state, now) = (State::default(), Instant::now());
-        state.learn(Told { window: Some(SECOND), ..told(0) }, now);
+        state.learn(LimitReport { window: Some(SECOND), ..report(0) }, now);
         let _waiting: Vec<_> = (0..25).map(|_| state.queue.push("a", 1)).collect();
         assert_eq!(state.pause(1, "a", now), 3 * SECOND);
         assert_eq!(state.pause(1, "b", now), SECOND, "after one call of the other session");

@@ -30,7 +30,7 @@ const NAMES: [&str; 2] = ["x-ratelimit-resource", "x-ratelimit-bucket"];
 
 /// What an answer says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Told {
+pub struct LimitReport {
     /// The provider refused the call because of a limit.
     pub is_refusal: bool,
     /// How long it asks to wait.
@@ -49,27 +49,27 @@ pub struct Told {
     pub name: Option<u64>,
 }
 
-impl Told {
+impl LimitReport {
     /// What the head of an answer says.
     pub fn by(toolkit: &Toolkit, status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Self {
-        let mut told = Self { is_refusal: status == StatusCode::TOO_MANY_REQUESTS, ..Self::default() };
+        let mut report = Self { is_refusal: status == StatusCode::TOO_MANY_REQUESTS, ..Self::default() };
         let own = toolkit.limit_headers.as_ref();
         if let Some(own) = own {
-            told.by_names(own, headers, now);
+            report.by_names(own, headers, now);
         }
-        if told.remaining.is_none() {
-            told.by_common_names(headers, now);
+        if report.remaining.is_none() {
+            report.by_common_names(headers, now);
         }
-        if told.remaining.is_none() {
-            told.by_fields(headers);
+        if report.remaining.is_none() {
+            report.by_fields(headers);
         }
         for rule in toolkit.rate_limits.iter().filter(|rule| rule.body_contains.is_none()) {
-            told.by_rule(rule, status, headers, now);
+            report.by_rule(rule, status, headers, now);
         }
-        if told.is_refusal {
-            told.retry_after = told.retry_after.or_else(|| asked_pause(headers, now));
+        if report.is_refusal {
+            report.retry_after = report.retry_after.or_else(|| asked_pause(headers, now));
         }
-        told
+        report
     }
 
     /// The texts in the body by which a toolkit's rules know a refusal, with what this head says then.
@@ -81,12 +81,12 @@ impl Told {
         now: Timestamp,
     ) -> Vec<(&'t str, Self)> {
         let rules = toolkit.rate_limits.iter().filter(|rule| rule.status == status.as_u16());
-        let said = rules.filter_map(|rule| {
-            let mut told = self;
-            told.by_rule(rule, status, headers, now);
-            Some((rule.body_contains.as_deref()?, told)).filter(|(_, told)| told.is_refusal)
+        let reports = rules.filter_map(|rule| {
+            let mut report = self;
+            report.by_rule(rule, status, headers, now);
+            Some((rule.body_contains.as_deref()?, report)).filter(|(_, report)| report.is_refusal)
         });
-        said.collect()
+        reports.collect()
     }
 
     /// The one of them whose text is in the body, and otherwise this.
@@ -95,7 +95,7 @@ impl Told {
         let body = &body[..body.len().min(MAX_SEARCHED)];
         let is_there =
             |text: &str| !text.is_empty() && body.windows(text.len()).any(|window| window == text.as_bytes());
-        bodies.iter().find(|(text, _)| is_there(text)).map_or(self, |(_, told)| *told)
+        bodies.iter().find(|(text, _)| is_there(text)).map_or(self, |(_, report)| *report)
     }
 
     /// Whether it says anything that limits calls: a refusal, or a budget that is not far from its end.
@@ -227,24 +227,24 @@ mod tests {
 
     use super::*;
 
-    fn told(status: u16, lines: &[(&str, &str)]) -> Told {
+    fn report(status: u16, lines: &[(&str, &str)]) -> LimitReport {
         let catalog = switchboard_catalog::Catalog::builtin();
-        told_by(catalog.get("sandbox").unwrap(), status, lines)
+        report_of(catalog.get("sandbox").unwrap(), status, lines)
     }
 
-    fn told_by(toolkit: &Toolkit, status: u16, lines: &[(&str, &str)]) -> Told {
+    fn report_of(toolkit: &Toolkit, status: u16, lines: &[(&str, &str)]) -> LimitReport {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             let name: HeaderName = name.parse().unwrap();
             headers.append(name, HeaderValue::from_str(value).unwrap());
         }
         let now = Timestamp::from_millis(1_795_000_000_000);
-        Told::by(toolkit, StatusCode::from_u16(status).unwrap(), &headers, now)
+        LimitReport::by(toolkit, StatusCode::from_u16(status).unwrap(), &headers, now)
     }
 
-    fn numbers(told: Told) -> (Option<u32>, Option<u32>, Option<u64>, Option<u64>) {
+    fn numbers(report: LimitReport) -> (Option<u32>, Option<u32>, Option<u64>, Option<u64>) {
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
-        (told.limit, told.remaining, seconds(told.resets_in), seconds(told.window))
+        (report.limit, report.remaining, seconds(report.resets_in), seconds(report.window))
     }
 
     #[test]
@@ -293,32 +293,32 @@ mod tests {
             (&[("x-ratelimit-remaining", "many")], (None, None, None, None)),
             (&[("x-ratelimit-remaining", "99999999999999")], (None, Some(u32::MAX), None, None)),
         ] {
-            assert_eq!(numbers(told(200, lines)), expected, "{lines:?}");
+            assert_eq!(numbers(report(200, lines)), expected, "{lines:?}");
         }
     }
 
     #[test]
     fn a_refusal_says_how_long() {
-        let pause = |lines: &[(&str, &str)]| told(429, lines).retry_after.map(|pause| pause.as_secs());
+        let pause = |lines: &[(&str, &str)]| report(429, lines).retry_after.map(|pause| pause.as_secs());
         assert_eq!(pause(&[]), None);
         assert_eq!(pause(&[("retry-after", "30")]), Some(30));
         assert_eq!(pause(&[("retry-after", "Wed, 18 Nov 2026 11:07:40 GMT")]), Some(60));
         assert_eq!(pause(&[("retry-after", "86400")]), Some(3_600), "asked again after an hour");
         assert_eq!(pause(&[("retry-after", "18446744073709551615")]), None);
-        assert!(told(429, &[]).is_refusal && !told(200, &[("retry-after", "30")]).is_refusal);
-        assert!(!told(200, &[("x-ratelimit-remaining", "4999")]).matters(), "far away");
+        assert!(report(429, &[]).is_refusal && !report(200, &[("retry-after", "30")]).is_refusal);
+        assert!(!report(200, &[("x-ratelimit-remaining", "4999")]).matters(), "far away");
     }
 
     #[test]
     fn a_toolkit_says_what_its_provider_means() {
         let mut toolkit = Toolkit::clone(switchboard_catalog::Catalog::builtin().get("github").unwrap());
         let lines = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1795000060")];
-        let told = told_by(&toolkit, 403, &lines);
-        assert_eq!((told.is_refusal, told.retry_after), (true, Some(Duration::from_mins(1))));
+        let report = report_of(&toolkit, 403, &lines);
+        assert_eq!((report.is_refusal, report.retry_after), (true, Some(Duration::from_mins(1))));
         let text = "the secondary rate limit";
         let (status, headers) = (StatusCode::FORBIDDEN, HeaderMap::new());
         let now = Timestamp::from_millis(0);
-        let head = Told::by(&toolkit, status, &headers, now);
+        let head = LimitReport::by(&toolkit, status, &headers, now);
         let bodies = head.by_bodies(&toolkit, status, &headers, now);
         assert!(!head.is_refusal && head.or_by_body(&bodies, text.as_bytes()).is_refusal);
         assert!(!head.or_by_body(&bodies, b"not allowed").is_refusal);
@@ -331,7 +331,7 @@ mod tests {
             reset_unit: RateLimitUnit::Seconds,
             window: None,
         });
-        let told = told_by(&toolkit, 200, &[("x-calls", "32/40")]);
-        assert_eq!((told.limit, told.remaining, told.refill), (Some(40), Some(8), Some(2)));
+        let report = report_of(&toolkit, 200, &[("x-calls", "32/40")]);
+        assert_eq!((report.limit, report.remaining, report.refill), (Some(40), Some(8), Some(2)));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::budget::Budget;
-use super::headers::Told;
+use super::headers::LimitReport;
 
 /// Budgets of one account at one host. Providers have a few.
 const MAX_BUDGETS: usize = 8;
@@ -48,11 +48,11 @@ impl Host {
     }
 
     /// Learns from an answer to a call of a kind. The pause that has begun, if there is one.
-    pub(super) fn learn(&self, kind: u64, told: Told) -> Option<Instant> {
+    pub(super) fn learn(&self, kind: u64, report: LimitReport) -> Option<Instant> {
         let mut budgets = self.lock();
-        let budget = budgets.that_is_told(kind, told)?;
-        let until = budget.learn(told)?;
-        if told.limit.is_none() {
+        let budget = budgets.reported(kind, report)?;
+        let until = budget.learn(report)?;
+        if report.limit.is_none() {
             // It is not said which budget is meant: all are.
             budgets.all.iter().for_each(|named| named.budget.pause_until(until));
         }
@@ -83,17 +83,17 @@ impl Host {
 
 impl Budgets {
     /// The budget that an answer is about. None if it says nothing, of no budget that is known.
-    fn that_is_told(&mut self, kind: u64, told: Told) -> Option<Arc<Budget>> {
+    fn reported(&mut self, kind: u64, report: LimitReport) -> Option<Arc<Budget>> {
         let known = self.of_kinds.get(&kind).copied();
-        let Some(limit) = told.limit else {
+        let Some(limit) = report.limit else {
             let known = known.or_else(|| self.all.iter().position(|named| named.is_unknown));
             let known = known.and_then(|index| self.all.get(index)).map(|named| Arc::clone(&named.budget));
-            return known.or_else(|| told.matters().then(|| self.unknown()));
+            return known.or_else(|| report.matters().then(|| self.unknown()));
         };
-        let is_named = |named: &Named| !named.is_unknown && named.name == told.name;
+        let is_named = |named: &Named| !named.is_unknown && named.name == report.name;
         let known = known.filter(|index| self.all.get(*index).is_some_and(is_named));
         let same = |named: &Named| is_named(named) && named.budget.has_limit(limit);
-        let index = known.or_else(|| self.all.iter().position(same)).unwrap_or_else(|| self.add(told.name, false));
+        let index = known.or_else(|| self.all.iter().position(same)).unwrap_or_else(|| self.add(report.name, false));
         if self.of_kinds.len() >= MAX_KINDS {
             self.of_kinds.clear();
         }

@@ -33,7 +33,7 @@ use crate::error::{Code, Error, Result};
 
 use budget::Next;
 pub use budget::Turn;
-pub use headers::Told;
+pub use headers::LimitReport;
 use host::Host;
 
 /// Longest time that a call waits for its turn.
@@ -97,16 +97,16 @@ impl ProviderLimits {
     }
 
     /// Learns from an answer.
-    pub fn learn(&self, caller: Caller<'_>, told: Told) {
+    pub fn learn(&self, caller: Caller<'_>, report: LimitReport) {
         let known = self.known.load(Ordering::Relaxed) > 0;
-        if !told.matters() && !known {
+        if !report.matters() && !known {
             return;
         }
         let mut hosts = self.lock();
         let key = self.key(caller);
         let host = match hosts.get(&key) {
             Some(host) => Arc::clone(host),
-            None if told.matters() => {
+            None if report.matters() => {
                 let host = Arc::new(Host::default());
                 hosts.put(key, Arc::clone(&host));
                 self.known.store(hosts.len(), Ordering::Relaxed);
@@ -115,7 +115,7 @@ impl ProviderLimits {
             None => return,
         };
         drop(hosts);
-        if let Some(until) = host.learn(caller.kind, told) {
+        if let Some(until) = host.learn(caller.kind, report) {
             self.store_pause(caller, &host, until);
         }
     }

@@ -56,13 +56,11 @@ async fn limited(State(shared): State<Shared>, _: OriginalUri) -> Response {
         } else {
             seen.answered += 1;
         }
-        (LIMIT.saturating_sub(seen.calls), SECOND - seen.began.elapsed(), is_refused)
+        (LIMIT.saturating_sub(seen.calls), SECOND.saturating_sub(seen.began.elapsed()), is_refused)
     };
     let headers = (shared.1)(remaining, left);
-    match is_refused {
-        true => (StatusCode::TOO_MANY_REQUESTS, headers, "{}").into_response(),
-        false => (headers, "{}").into_response(),
-    }
+    let status = if is_refused { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::OK };
+    (status, headers, "{}").into_response()
 }
 
 fn with_headers(lines: &[(&'static str, String)]) -> HeaderMap {

@@ -10,7 +10,6 @@ const JSON: &str = "content-type: application/json\r\n";
 #[tokio::test(flavor = "multi_thread")]
 async fn each_answer_of_a_provider_is_an_outcome() {
     let (server, upstream) = with_tools().await;
-    let (session, _) = connect_key(&server.api, "u", "up").await;
     upstream.take();
     let page = "content-type: text/html\r\n";
     let slow = format!("{JSON}retry-after: 120\r\n");
