@@ -18,6 +18,7 @@ const TOKEN: usize = 11;
 const FORMAT: u8 = 1;
 
 /// What is known of a client.
+#[expect(clippy::struct_excessive_bools, reason = "a client declares each capability or does not")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// The revision of its request.

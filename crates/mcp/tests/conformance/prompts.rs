@@ -45,13 +45,13 @@ pub fn get(call: &Call) -> Result<Outcome, Failure> {
             json!({ "type": "image", "data": PNG, "mimeType": "image/png" }),
             text("Please analyze the image above."),
         ],
-        "test_input_required_result_prompt" => match accepted(&call.answers, "user_context") {
-            Some(content) => vec![text(&format!("The context is {}", content["context"]))],
-            None => {
+        "test_input_required_result_prompt" => {
+            let Some(content) = accepted(&call.answers, "user_context") else {
                 let question = form("What context should the prompt use?", "context", "string");
                 return Ok(ask([("user_context", question)], None));
-            }
-        },
+            };
+            vec![text(&format!("The context is {}", content["context"]))]
+        }
         name => return Err(Failure::invalid_params(format!("There is no prompt {name}"))),
     };
     let messages: Vec<Value> =
