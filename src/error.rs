@@ -131,6 +131,20 @@ impl Error {
         &self.message
     }
 
+    /// What is wrong and what to do, for a model, which sees no list of errors beside it.
+    pub fn in_words(&self) -> String {
+        let details = self.errors().iter().map(|detail| detail.strip_prefix("Error in payload.").unwrap_or(detail));
+        let mut sentences: Vec<&str> = details.collect();
+        // Details say what is to be corrected.
+        let fix = Some(self.suggested_fix()).filter(|fix| sentences.is_empty() || !fix.starts_with("Correct "));
+        if sentences.is_empty() {
+            sentences.push(self.message());
+        }
+        sentences.extend(fix.filter(|fix| !fix.is_empty()));
+        let ended = |text: &str| if text.ends_with(['.', '?', '!']) { text.to_owned() } else { format!("{text}.") };
+        sentences.into_iter().map(ended).collect::<Vec<_>>().join(" ")
+    }
+
     /// The suggested fix.
     pub fn suggested_fix(&self) -> &str {
         &self.fix

@@ -117,13 +117,13 @@ impl Responder {
         };
         match routed.operation.state {
             State::Works { handler, .. } => handler(request, app),
-            State::NotBuilt(_) | State::NotApplicable(_) => Box::pin(async { not_built().await.into_response() }),
+            State::NotBuilt(_) | State::NotApplicable(_) => Box::pin(async { not_built().into_response() }),
         }
     }
 }
 
 /// The response of every operation that is not built.
-pub async fn not_built() -> ApiError {
+fn not_built() -> ApiError {
     ApiError(Error::new(Code::NotImplemented, "This operation is not built yet"))
 }
 

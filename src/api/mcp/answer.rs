@@ -23,12 +23,12 @@ pub(super) fn result(called: &CallResult) -> Outcome {
 
 /// A call that was refused before it was made, as a result that a model can read and act upon.
 pub(super) fn refusal(error: &Error) -> Outcome {
-    Outcome::of(&json!({ "content": [{ "type": "text", "text": message(error) }], "isError": true }))
+    Outcome::of(&json!({ "content": [{ "type": "text", "text": error.in_words() }], "isError": true }))
 }
 
 /// An error that is no result of a tool.
 pub(super) fn failure(error: &Error) -> Failure {
-    let text = message(error);
+    let text = error.in_words();
     match error.code().class() {
         Class::Internal | Class::Unavailable => Failure::internal(text),
         _ => Failure::invalid_params(text),
@@ -46,20 +46,6 @@ pub(super) fn unknown_tool(error: &Error, similar: &[String]) -> Failure {
     Failure::invalid_params(text).with_data(json!({ "suggestions": similar }))
 }
 
-/// What is wrong and what to do, for a model, which sees no list of errors beside it.
-fn message(error: &Error) -> String {
-    let details = error.errors().iter().map(|detail| detail.strip_prefix("Error in payload.").unwrap_or(detail));
-    let mut sentences: Vec<&str> = details.collect();
-    // Details say what is to be corrected.
-    let fix = Some(error.suggested_fix()).filter(|fix| sentences.is_empty() || !fix.starts_with("Correct "));
-    if sentences.is_empty() {
-        sentences.push(error.message());
-    }
-    sentences.extend(fix.filter(|fix| !fix.is_empty()));
-    let ended = |text: &str| if text.ends_with(['.', '?', '!']) { text.to_owned() } else { format!("{text}.") };
-    sentences.into_iter().map(ended).collect::<Vec<_>>().join(" ")
-}
-
 /// `elicitation/create` of a call that a person has to allow.
 pub(super) fn form_question(question: &Question) -> Value {
     json!({ "mode": "form", "message": question.message, "requestedSchema": Question::schema() })
@@ -71,6 +57,6 @@ pub(super) fn link_question(url: &str, message: &str) -> Value {
 }
 
 /// Questions by their ids.
-pub(super) fn questions(id: &str, params: Value) -> Map<String, Value> {
+pub(super) fn questions(id: &str, params: &Value) -> Map<String, Value> {
     Map::from_iter([(id.to_owned(), json!({ "method": "elicitation/create", "params": params }))])
 }

@@ -38,6 +38,7 @@ struct ListedTool<'a> {
 
 /// What a client shows or asks before a call. Left out is the worst.
 #[derive(Clone, Copy, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the protocol has four hints")]
 #[serde(rename_all = "camelCase")]
 struct Annotations {
     read_only_hint: bool,

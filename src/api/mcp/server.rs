@@ -77,7 +77,7 @@ impl SessionServer {
         let answered = self.app.approvals.answer(&self.session, state.as_deref(), &responses, &actor).await;
         answered.map_err(|error| failure(&error))?;
         match self.run(&call, peer).await {
-            Ok(called) => self.answer(called, peer),
+            Ok(called) => self.answer(&called, peer),
             Err(error) if matches!(error.code(), Code::SessionToolNotFound) => {
                 Err(unknown_tool(&error, &self.app.tools.similar(&self.session, &call.name)))
             }
@@ -118,7 +118,9 @@ impl SessionServer {
             let asked = timeout_at(until, peer.ask(id, "elicitation/create", params)).await;
             let Ok(Ok(response)) = asked else { return Ok(false) };
             let Some(decision) = decision_of(&question.id, &response)? else { return Ok(false) };
-            self.app.approvals.decide(&self.session, &question.id, decision, &self.caller.actor()).await?;
+            let decided = self.app.approvals.decide(&self.session, &question.id, decision, &self.caller.actor()).await;
+            // Another answer may have come first: the call finds it.
+            decided.map(drop).or_else(|error| if error.code() == Code::Conflict { Ok(()) } else { Err(error) })?;
         }
         Ok(true)
     }
@@ -150,7 +152,7 @@ impl SessionServer {
 
     /// The form of the result that the client wants.
     fn response(call: &Call) -> Result<Option<ResponseOptions>> {
-        let options = call.meta.get(RESPONSE).map(|options| ResponseOptions::deserialize(options)).transpose();
+        let options = call.meta.get(RESPONSE).map(ResponseOptions::deserialize).transpose();
         options.map_err(|error| Error::field(RESPONSE, error))
     }
 
@@ -164,7 +166,7 @@ impl SessionServer {
     }
 
     /// The result of a call; a question where a person has to be asked first, or has to open a link, and the client can.
-    fn answer(&self, called: CallResult, peer: &Peer) -> std::result::Result<Outcome, Failure> {
+    fn answer(&self, called: &CallResult, peer: &Peer) -> std::result::Result<Outcome, Failure> {
         if !called.questions.is_empty() && peer.client.form && peer.client.revision.is_stateless() {
             let requests = called.questions.iter().map(|question| {
                 (question.id.to_string(), json!({ "method": "elicitation/create", "params": form_question(question) }))
@@ -173,10 +175,10 @@ impl SessionServer {
             return Ok(Outcome::InputRequired { requests: requests.collect(), state });
         }
         let Some(LinkOffer { url, message }) = called.needed.as_ref().filter(|_| peer.client.url) else {
-            return Ok(result(&called));
+            return Ok(result(called));
         };
         if peer.client.revision.is_stateless() {
-            let requests = questions("link", link_question(url, message));
+            let requests = questions("link", &link_question(url, message));
             return Ok(Outcome::InputRequired { requests, state: None });
         }
         let mut elicitation = link_question(url, message);

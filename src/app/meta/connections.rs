@@ -81,7 +81,7 @@ impl MetaTools {
             };
             results.insert((*slug).clone(), result);
         }
-        Ok(data(session, slugs.len(), results, &summary))
+        Ok(data(session, slugs.len(), &results, &summary))
     }
 
     /// A toolkit that the session may link.
@@ -153,11 +153,10 @@ fn connected(account: &AccountRow) -> Value {
 }
 
 fn failed(slug: &str, error: &Error) -> Value {
-    let message = format!("{}. {}", error.message().trim_end_matches('.'), error.suggested_fix());
-    json!({ "toolkit": slug, "status": "failed", "has_active_connection": false, "error_message": message })
+    json!({ "toolkit": slug, "status": "failed", "has_active_connection": false, "error_message": error.in_words() })
 }
 
-fn data(session: &Session, total: usize, results: Map<String, Value>, summary: &Summary) -> Data {
+fn data(session: &Session, total: usize, results: &Map<String, Value>, summary: &Summary) -> Data {
     let message = match summary {
         Summary { initiated: 0, failed: 0, .. } => "All apps are connected.".to_owned(),
         Summary { initiated: 0, .. } => "Some apps cannot be connected: see error_message.".to_owned(),

@@ -48,7 +48,7 @@ crate::redacted_debug!(MetaTools);
 pub struct MetaOptions<'a> {
     /// The key of which each call that it makes has one.
     pub key: Option<&'a IdempotencyKey>,
-    /// Nobody is asked for an approval, because the session lets clients that cannot ask make calls without.
+    /// No approval is asked for, because the session lets clients that cannot ask make calls without.
     pub is_unasked: bool,
 }
 

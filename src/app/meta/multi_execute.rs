@@ -93,7 +93,7 @@ impl MetaTools {
             };
             let (response, error) = match result {
                 Ok(result) => (Some(result.response), result.error),
-                Err(error) => (None, Some(text(&error))),
+                Err(error) => (None, Some(error.in_words())),
             };
             json!({ "tool_slug": entry.tool_slug, "index": index, "response": response, "error": error })
         });
@@ -139,9 +139,4 @@ fn distinct(questions: Vec<Question>) -> Vec<Question> {
         }
     }
     distinct
-}
-
-/// Why a call was not made.
-fn text(error: &Error) -> String {
-    format!("{}. {}", error.message().trim_end_matches('.'), error.suggested_fix()).trim_end().to_owned()
 }

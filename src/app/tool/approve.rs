@@ -6,6 +6,7 @@ use serde_json::Map;
 use switchboard_catalog::CALL_ID;
 use switchboard_store::accounts::AccountRow;
 use switchboard_tools::Arguments;
+use switchboard_types::AccountId;
 
 use super::Tools;
 use super::outcome::{FailureKind, Outcome, ToolFailure};
@@ -26,6 +27,10 @@ impl Tools {
         account: Option<&str>,
         context: &CallContext,
     ) -> Result<Option<Outcome>> {
+        // It was approved when it was first made, and its provider does nothing twice.
+        if context.call.is_sent() {
+            return Ok(None);
+        }
         Ok(match self.permission(subject, arguments, account, context.actor()).await? {
             Permission::Granted(used) => {
                 if let Some(used) = used {
@@ -60,7 +65,7 @@ impl Tools {
         let admitted = session.admit(CallKind::Tool(description), Some(Arc::clone(&found.toolkit)))?;
         let Ok(account) = self.sessions.resolve(&admitted, account).await else { return granted };
         let id = account.as_ref().map(|account| &account.id);
-        let rule = session.config.approval_rule(description, id.map(|id| id.as_str()));
+        let rule = session.config.approval_rule(description, id.map(AccountId::as_str));
         if rule == ApprovalRule::Allow {
             return granted;
         }

@@ -67,6 +67,7 @@ crate::redacted_debug!(Tools, ToolCall);
 
 impl Tools {
     /// Creates the service from the services that it uses.
+    #[expect(clippy::too_many_arguments, reason = "each is a service that it uses")]
     pub fn new(
         core: Arc<Core>,
         executor: Arc<Executor>,
@@ -101,6 +102,6 @@ pub struct CallOptions {
     pub all_pages: Option<AllPages>,
     /// Everything up to the request, which is the result. Nothing is sent.
     pub dry_run: bool,
-    /// Nobody is asked for an approval, because the session lets clients that cannot ask make calls without.
+    /// No approval is asked for, because the session lets clients that cannot ask make calls without.
     pub is_unasked: bool,
 }

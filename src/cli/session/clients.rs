@@ -14,9 +14,9 @@ pub(super) enum Client {
     Cursor,
     /// Visual Studio Code.
     Vscode,
-    /// OpenAI Agents SDK for Python.
+    /// The Agents SDK of `OpenAI`, for Python.
     OpenaiAgents,
-    /// LangChain for Python.
+    /// `LangChain`, for Python.
     Langchain,
 }
 

@@ -104,7 +104,7 @@ async fn an_answer_is_for_its_own_call_only() {
     assert_eq!(reply["result_type"], "input_required");
     assert!(upstream.take().is_empty());
     let bad = answered(api, &session, "UP_CREATE_NOTE", &note("eggs"), &fresh, decision("maybe")).await;
-    bad.expect_error(400, "Validation_InvalidRequest");
+    bad.expect_error(400, "HTTP_BadRequest");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +132,7 @@ async fn a_denied_call_is_not_made() {
     let never = json!({ "experimental": { "permissions": { "default": "allow_all",
         "overrides": { format!("UP_DELETE_NOTE:{ca}"): "always_deny" } } } });
     let session = asking_session(api, never).await;
-    run(api, &session, "UP_DELETE_NOTE", json!({ "id": 7 })).await.expect_error(403, "Auth_Forbidden");
+    run(api, &session, "UP_DELETE_NOTE", json!({ "id": 7 })).await.expect_error(403, "HTTP_Forbidden");
     assert!(upstream.take().is_empty());
 }
 
@@ -184,7 +184,7 @@ async fn an_app_lists_and_answers_approvals_by_itself() {
 
     let decided = api.post(&format!("{path}/{id}"), &json!({ "decision": "approve" })).await.expect(200);
     assert_eq!(decided["state"], "approved");
-    api.post(&format!("{path}/{id}"), &json!({ "decision": "deny" })).await.expect_error(409, "Conflict");
+    api.post(&format!("{path}/{id}"), &json!({ "decision": "deny" })).await.expect_error(409, "HTTP_Conflict");
     // Two repeats at once: one is made, and the other asks anew or finds the approval used.
     let (one, two) = tokio::join!(
         run(api, &session, "UP_CREATE_NOTE", note("milk")),
@@ -229,7 +229,7 @@ async fn a_raw_call_is_refused_where_a_person_would_be_asked() {
     ] {
         let session = asking_session(api, policy).await;
         let body = json!({ "toolkit_slug": "up", "endpoint": "/notes", "method": "GET" });
-        on_session(api, &session, "proxy_execute", &body).await.expect_error(403, "Auth_Forbidden");
+        on_session(api, &session, "proxy_execute", &body).await.expect_error(403, "HTTP_Forbidden");
     }
     assert!(upstream.take().is_empty());
     upstream.play(http("200 OK", "", b""));

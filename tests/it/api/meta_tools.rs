@@ -136,10 +136,10 @@ async fn several_tools_run_at_once_with_a_result_each() {
     assert_eq!(upstream.take().len(), 1);
 
     let meta = json!({ "tools": [{ "tool_slug": "COMPOSIO_SEARCH_TOOLS", "arguments": {} }] });
-    run(api, &session, "COMPOSIO_MULTI_EXECUTE_TOOL", meta).await.expect_error(400, "Validation_InvalidRequest");
+    run(api, &session, "COMPOSIO_MULTI_EXECUTE_TOOL", meta).await.expect_error(400, "HTTP_BadRequest");
     let misspelt = json!({ "tool": [] });
     let error = run(api, &session, "COMPOSIO_MULTI_EXECUTE_TOOL", misspelt).await;
-    assert!(error.expect_error(400, "Validation_InvalidRequest")["message"].to_string().contains("tools"));
+    assert!(error.expect_error(400, "HTTP_BadRequest")["message"].to_string().contains("tools"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +175,7 @@ async fn raw_calls_by_agents_need_the_session_and_the_key_to_allow_them() {
     let done = run(api, &with_raw, "COMPOSIO_PROXY_EXECUTE", call.clone()).await.expect(200);
     assert_eq!((&done["data"]["status"], &done["data"]["data"]), (&json!(404), &json!({ "no": 1 })));
     assert!(upstream.only().starts_with("GET /base/x?q=1 HTTP/1.1\r\n"));
-    run(api, &without, "COMPOSIO_PROXY_EXECUTE", call).await.expect_error(403, "Auth_Forbidden");
+    run(api, &without, "COMPOSIO_PROXY_EXECUTE", call).await.expect_error(403, "HTTP_Forbidden");
     assert!(upstream.take().is_empty());
 }
 
@@ -185,10 +185,10 @@ async fn what_is_not_built_is_said_by_name() {
     let api = &server.api;
     let session = session(api, json!({})).await;
     for slug in ["COMPOSIO_REMOTE_WORKBENCH", "COMPOSIO_REMOTE_BASH_TOOL", "COMPOSIO_SUBMIT_FEEDBACK"] {
-        let error = run(api, &session, slug, json!({})).await.expect_error(501, "NotImplemented");
+        let error = run(api, &session, slug, json!({})).await.expect_error(501, "HTTP_NotImplemented");
         assert!(error["message"].to_string().contains(slug), "{error}");
     }
     run(api, &session, "COMPOSIO_NOTHING", json!({})).await.expect_error(404, "ToolRouterV2_ToolNotFound");
     let body = json!({ "slug": "UP_LIST_NOTES", "arguments": {} });
-    on_session(api, &session, "execute_meta", &body).await.expect_error(400, "Validation_InvalidRequest");
+    on_session(api, &session, "execute_meta", &body).await.expect_error(400, "HTTP_BadRequest");
 }

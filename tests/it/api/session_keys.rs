@@ -36,19 +36,19 @@ async fn a_key_of_a_session_works_at_its_endpoint_and_nowhere_else() {
 
     let listed = http.send("POST", &mcp(&own), &headers, PING).await.expect(200);
     assert_eq!(listed["result"]["tools"][0]["name"], "COMPOSIO_SEARCH_TOOLS");
-    http.send("POST", &mcp(&other), &headers, PING).await.expect_error(403, "Auth_Forbidden");
+    http.send("POST", &mcp(&other), &headers, PING).await.expect_error(403, "HTTP_Forbidden");
     for (method, path) in [
         ("GET", format!("/tool_router/session/{own}")),
         ("POST", format!("/tool_router/session/{own}/execute")),
         ("GET", "/connected_accounts".to_owned()),
         ("GET", "/nowhere".to_owned()),
     ] {
-        api.call(method, &path, "{}").await.expect_error(403, "Auth_Forbidden");
+        api.call(method, &path, "{}").await.expect_error(403, "HTTP_Forbidden");
     }
 
     let project = server.app.projects.sole().await.unwrap().unwrap().id;
     server.app.keys.revoke(&switchboard::app::Actor::cli(&project), &key_id).await.unwrap();
-    http.send("POST", &mcp(&own), &headers, PING).await.expect_error(401, "Auth_Unauthorized");
+    http.send("POST", &mcp(&own), &headers, PING).await.expect_error(401, "HTTP_Unauthorized");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,5 +63,5 @@ async fn a_key_of_a_session_ends_in_time_and_with_the_session() {
     server.api.delete(&format!("/tool_router/session/{own}")).await.expect(200);
     http.send("POST", &url, &headers, PING).await.expect_error(404, "ToolRouterV2_SessionNotFound");
     server.clock.advance(std::time::Duration::from_secs(3_601));
-    http.send("POST", &url, &headers, PING).await.expect_error(401, "Auth_Unauthorized");
+    http.send("POST", &url, &headers, PING).await.expect_error(401, "HTTP_Unauthorized");
 }

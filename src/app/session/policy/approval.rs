@@ -120,7 +120,7 @@ mod tests {
         config.approval_rule(&tool, Some("ca_1"))
     }
 
-    fn with_permissions(default: &str, overrides: Value) -> Value {
+    fn with_permissions(default: &str, overrides: &Value) -> Value {
         json!({ "experimental": { "permissions": { "default": default, "overrides": overrides } } })
     }
 
@@ -140,14 +140,17 @@ mod tests {
                         "tools": { "up": { "tags": { "enable": ["updateHint"] } } } }),
                 Allow,
             ),
-            (with_permissions("allow_all", json!({})), Allow),
-            (with_permissions("ask_every_call", json!({})), Ask),
-            (with_permissions("ask_once_per_session", json!({})), AskOnce),
-            (with_permissions("ask_every_call", json!({ "UP_PUT:ca_1": "always_allow" })), Allow),
-            (with_permissions("ask_every_call", json!({ "UP_PUT:ca_2": "always_allow" })), Ask),
-            (with_permissions("allow_all", json!({ "*:ca_1": "ask_once" })), AskOnce),
-            (with_permissions("allow_all", json!({ "*:ca_1": "always_deny", "UP_PUT:ca_1": "ask_always" })), AskAlways),
-            (with_permissions("allow_all", json!({ "UP_PUT:ca_1": "always_deny" })), Deny),
+            (with_permissions("allow_all", &json!({})), Allow),
+            (with_permissions("ask_every_call", &json!({})), Ask),
+            (with_permissions("ask_once_per_session", &json!({})), AskOnce),
+            (with_permissions("ask_every_call", &json!({ "UP_PUT:ca_1": "always_allow" })), Allow),
+            (with_permissions("ask_every_call", &json!({ "UP_PUT:ca_2": "always_allow" })), Ask),
+            (with_permissions("allow_all", &json!({ "*:ca_1": "ask_once" })), AskOnce),
+            (
+                with_permissions("allow_all", &json!({ "*:ca_1": "always_deny", "UP_PUT:ca_1": "ask_always" })),
+                AskAlways,
+            ),
+            (with_permissions("allow_all", &json!({ "UP_PUT:ca_1": "always_deny" })), Deny),
             (
                 json!({ "experimental": { "permissions": { "default": "allow_all",
                                                            "overrides": { "UP_PUT:ca_1": "always_allow" } } },
@@ -168,7 +171,7 @@ mod tests {
         ];
         for default in ["allow_all", "ask_once_per_session", "ask_every_call"] {
             for override_rule in ["always_allow", "ask_once", "ask_always", "always_deny"] {
-                let mut config = with_permissions(default, json!({ "UP_PUT:ca_1": override_rule }));
+                let mut config = with_permissions(default, &json!({ "UP_PUT:ca_1": override_rule }));
                 let mut before = rule(config.clone());
                 for (name, list) in &lists {
                     config[*name] = list.clone();

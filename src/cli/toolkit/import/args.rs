@@ -14,7 +14,7 @@ pub(crate) struct ImportArgs {
 /// What is imported.
 #[derive(Debug, Subcommand)]
 pub(super) enum Kind {
-    /// Make a toolkit of an OpenAPI 3 document, or of a Google discovery document; again to take a newer document.
+    /// Make a toolkit of an `OpenAPI` 3 document, or of a Google discovery document; again to take a newer document.
     Openapi(OpenapiArgs),
 }
 

@@ -51,7 +51,7 @@ async fn get(egress: &Egress, url: &Url) -> Result<Response<Bytes>> {
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
     let destination = Destination::new([authority])?;
-    let limits = Limits { total: Duration::from_secs(60), max_body: MAX_BYTES, any_coding: true, ..Limits::default() };
+    let limits = Limits { total: Duration::from_mins(1), max_body: MAX_BYTES, any_coding: true, ..Limits::default() };
     Ok(egress.send(&destination, request, &limits).await?)
 }
 

@@ -42,9 +42,9 @@ pub(super) fn report(report: &Report, folder: &Path, is_dry: bool) -> String {
         [one] => format!("{one}: {reason}"),
         several => format!("{} operations, such as {}: {reason}", several.len(), several[0]),
     });
-    section(&mut page, "Skipped", skipped.collect());
+    section(&mut page, "Skipped", &skipped.collect::<Vec<_>>());
     let renamed = report.renamed.iter().map(|renamed| format!("{} ({})", renamed.slug, renamed.words));
-    section(&mut page, "Names that differ from their operations", renamed.collect());
+    section(&mut page, "Names that differ from their operations", &renamed.collect::<Vec<_>>());
     let mut findings: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for finding in &report.findings {
         findings.entry(&finding.message).or_default().extend(finding.slug.as_deref());
@@ -54,9 +54,9 @@ pub(super) fn report(report: &Report, folder: &Path, is_dry: bool) -> String {
         [one] => format!("{one}: {message}"),
         several => format!("{} tools, such as {}: {message}", several.len(), several[0]),
     });
-    section(&mut page, "To look at", findings.collect());
+    section(&mut page, "To look at", &findings.collect::<Vec<_>>());
     if let Some(changes) = &report.changes {
-        section(&mut page, "Changes since the last import", changed(changes));
+        section(&mut page, "Changes since the last import", &changed(changes));
     }
     let verb = if is_dry { "Nothing was written; without --dry-run it goes to" } else { "Written to" };
     let _ = writeln!(page, "\n{verb} {}", folder.display());
@@ -83,7 +83,7 @@ fn changed(changes: &Changes) -> Vec<String> {
     lines
 }
 
-fn section(page: &mut String, title: &str, lines: Vec<String>) {
+fn section(page: &mut String, title: &str, lines: &[String]) {
     if lines.is_empty() {
         return;
     }

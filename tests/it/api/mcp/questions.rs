@@ -97,7 +97,7 @@ async fn a_client_with_a_handshake_is_asked_on_the_stream_of_its_request() {
     let of_other = other.begin(REVISION, json!({})).await;
     respond(&other, &of_other, &question["id"], accept("approve")).await;
     let mut stranger = endpoint.clone();
-    stranger.key = server.scoped_key(&KeyScope { permissions: None, allowed_ips: None }).await;
+    stranger.key = server.scoped_key(&KeyScope::default()).await;
     respond(&stranger, &id, &question["id"], accept("approve")).await;
     assert_eq!(upstream.take(), Vec::<String>::new());
     respond(&endpoint, &id, &question["id"], accept("approve")).await;

@@ -171,7 +171,7 @@ async fn keys_are_checked_as_those_of_the_api() {
     let reply = endpoint.http.send("POST", &endpoint.url, &without, list()).await;
     reply.expect_error(401, "HTTP_Unauthorized");
     let scope =
-        |preset| KeyScope { permissions: Some(Permissions([(preset, Access::Write)].into())), allowed_ips: None };
+        |preset| KeyScope { permissions: Some(Permissions([(preset, Access::Write)].into())), ..KeyScope::default() };
     endpoint.key = server.scoped_key(&scope(Preset::AuthConfigs)).await;
     endpoint.post(&[], list()).await.expect_error(403, "HTTP_Forbidden");
     endpoint.key = server.scoped_key(&scope(Preset::SessionToolExecution)).await;

@@ -91,7 +91,7 @@ pub fn output(tool: &ToolRow) -> Value {
 pub fn request(tool: &ToolRow, arguments: &Value) -> Result<ToolRequest, Vec<Mistake>> {
     let arguments: Map<String, Value> = arguments.as_object().cloned().unwrap_or_default();
     let files = files(tool, &arguments);
-    let checked = ArgumentCheck::new(tool).unwrap().check(tool, arguments)?;
+    let checked = ArgumentCheck::new(tool).unwrap().check(arguments)?;
     build(tool, &checked, &files).map_err(|mistake| vec![mistake])
 }
 
