@@ -359,12 +359,14 @@ test('session.search that finds nothing', 'session.search', async () => {
   assert.ok(!found.success && found.results[0].error.startsWith('No tool fits.'), JSON.stringify(found));
 });
 
+const META_TOOLS = ['COMPOSIO_SEARCH_TOOLS', 'COMPOSIO_GET_TOOL_SCHEMAS', 'COMPOSIO_MANAGE_CONNECTIONS', 'COMPOSIO_MULTI_EXECUTE_TOOL'];
+
 test('session.tools', async () => {
-  assert.deepEqual(await (await newSession()).tools(), []);
+  assert.deepEqual((await (await newSession()).tools()).map(it => it.function.name), META_TOOLS);
   const preload = { tools: ['SANDBOX_LIST_NOTES', 'SANDBOX_CREATE_NOTE'] };
   const session = await composio.create(newUser(), { toolkits: ['sandbox'], preload });
   const names = (await session.tools()).map(it => it.function.name).sort();
-  assert.deepEqual(names, ['SANDBOX_CREATE_NOTE', 'SANDBOX_LIST_NOTES']);
+  assert.deepEqual(names, [...META_TOOLS, 'SANDBOX_CREATE_NOTE', 'SANDBOX_LIST_NOTES'].sort());
 });
 
 test('session.execute', async () => {
@@ -865,7 +867,20 @@ test('client.toolRouter.session.patch', async () => {
 
 test('client.toolRouter.session.tools', async () => {
   const { sessionId } = await newSession({ preload: { tools: ['SANDBOX_LIST_NOTES'] } });
-  assert.deepEqual((await session.tools(sessionId)).items.map(it => it.slug), ['SANDBOX_LIST_NOTES']);
+  assert.deepEqual((await session.tools(sessionId)).items.map(it => it.slug), ['SANDBOX_LIST_NOTES', ...META_TOOLS]);
+});
+
+test('client.toolRouter.session.search', async () => {
+  const { sessionId } = await newSession();
+  const found = await session.search(sessionId, { queries: [{ use_case: 'list my notes' }] });
+  assert.equal(found.results[0].primary_tool_slugs[0], 'SANDBOX_LIST_NOTES');
+});
+
+test('client.toolRouter.session.executeMeta', async () => {
+  const { sessionId } = await newSession();
+  const body = { slug: 'COMPOSIO_MANAGE_CONNECTIONS', arguments: { toolkits: ['sandbox'] } };
+  const linked = await session.executeMeta(sessionId, body);
+  assert.ok(linked.data.results.sandbox.redirect_url.includes('/link/lt_'), JSON.stringify(linked));
 });
 
 test('client.toolRouter.session.execute', async () => {
@@ -1155,7 +1170,7 @@ test('tools.getRawComposioTools', async () => {
 test('tools.getRawToolRouterSessionTools', async () => {
   const session = await composio.create(newUser(), { toolkits: ['sandbox'], preload: { tools: ['SANDBOX_LIST_NOTES'] } });
   const tools = await composio.tools.getRawToolRouterSessionTools(session.sessionId);
-  assert.deepEqual(tools.map(it => it.slug), ['SANDBOX_LIST_NOTES']);
+  assert.deepEqual(tools.map(it => it.slug), ['SANDBOX_LIST_NOTES', ...META_TOOLS]);
 });
 
 test('tools.getToolsEnum', async () => {

@@ -422,12 +422,20 @@ def _():
     assert 400 <= (status(error) or 0) < 500, error
 
 
+META_TOOLS = [
+    "COMPOSIO_SEARCH_TOOLS",
+    "COMPOSIO_GET_TOOL_SCHEMAS",
+    "COMPOSIO_MANAGE_CONNECTIONS",
+    "COMPOSIO_MULTI_EXECUTE_TOOL",
+]
+
+
 @case("session.tools")
 def _():
-    assert new_session().tools() == [], "nothing is preloaded"
+    assert [tool["function"]["name"] for tool in new_session().tools()] == META_TOOLS, "nothing is preloaded"
     session = new_session(preload={"tools": ["SANDBOX_LIST_NOTES", "SANDBOX_CREATE_NOTE"]})
     tools = {tool["function"]["name"]: tool["function"] for tool in session.tools()}
-    assert sorted(tools) == ["SANDBOX_CREATE_NOTE", "SANDBOX_LIST_NOTES"], tools
+    assert sorted(tools) == sorted([*META_TOOLS, "SANDBOX_CREATE_NOTE", "SANDBOX_LIST_NOTES"]), tools
     assert tools["SANDBOX_CREATE_NOTE"]["parameters"]["required"] == ["text"], tools
 
 
@@ -1196,10 +1204,25 @@ def _():
     assert [it.slug for it in page.items] == ["sandbox"] and page.total_pages == 1, page
 
 
+@case("client.tool_router.session.search")
+def _():
+    made = new_session().session_id
+    found = client.tool_router.session.search(made, queries=[{"use_case": "list my notes"}])
+    assert found.results[0].primary_tool_slugs[0] == "SANDBOX_LIST_NOTES", found
+
+
+@case("client.tool_router.session.execute_meta")
+def _():
+    made = new_session().session_id
+    arguments = {"toolkits": ["sandbox"]}
+    linked = client.tool_router.session.execute_meta(made, slug="COMPOSIO_MANAGE_CONNECTIONS", arguments=arguments)
+    assert "/link/lt_" in field(linked, "data")["results"]["sandbox"]["redirect_url"], linked
+
+
 @case("client.tool_router.session.tools")
 def _():
     made = new_session(preload={"tools": ["SANDBOX_LIST_NOTES"]}).session_id
-    assert [it.slug for it in client.tool_router.session.tools(made).items] == ["SANDBOX_LIST_NOTES"]
+    assert [it.slug for it in client.tool_router.session.tools(made).items] == ["SANDBOX_LIST_NOTES", *META_TOOLS]
 
 
 @case("client.tool_router.session.execute")
@@ -1567,7 +1590,7 @@ def _():
 def _():
     session = new_session(preload={"tools": ["SANDBOX_LIST_NOTES"]})
     tools = composio.tools.get_raw_tool_router_meta_tools(session.session_id)
-    assert [tool.slug for tool in tools] == ["SANDBOX_LIST_NOTES"], tools
+    assert [tool.slug for tool in tools] == ["SANDBOX_LIST_NOTES", *META_TOOLS], tools
 
 
 @case("toolkits.recommend_scopes")

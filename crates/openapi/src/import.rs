@@ -1,22 +1,25 @@
 //! The steps of an import.
 
+mod error;
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use switchboard_catalog::{Catalog, Toolkit, tool_of};
-use thiserror::Error;
 
+pub use self::error::ImportError;
+use self::places::{Places, base, toolkit_keys};
 use crate::diff::{Changes, changes};
 use crate::discovery;
 use crate::lock::{Lock, Locked, digest, digest_of_text};
-use crate::name::{MAX_NAME, tool_name};
+use crate::name::tool_name;
 use crate::operation::{Operation, operations};
 use crate::options::Options;
 use crate::reference::Document;
 use crate::report::{Finding, Imported, Renamed, Report, Size, Skipped};
 use crate::security::Security;
-use crate::server::{self, Base};
-use crate::text::{clean, clip, first_sentence, sentence, words};
+use crate::text::{clean, clip, words};
 use crate::tool::{self, Context};
 use crate::write;
 
@@ -47,44 +50,6 @@ pub struct Import {
     pub lock: String,
     /// What was done.
     pub report: Report,
-}
-
-/// Why a document cannot be imported.
-#[derive(Clone, Debug, Error)]
-pub enum ImportError {
-    /// The slug is none.
-    #[error("the slug must be 1 to {MAX_SLUG} of `a-z`, `0-9` and `_`, and begin with a letter")]
-    Slug,
-    /// Version 2.0.
-    #[error(
-        "this is a Swagger 2.0 document; convert it to OpenAPI 3 first, for example with the npm package swagger2openapi"
-    )]
-    Swagger,
-    /// Something else.
-    #[error(
-        "this is no OpenAPI 3 document and no discovery document: it has no `openapi` with a version that begins with 3"
-    )]
-    OtherKind,
-    /// There is no address to send requests to.
-    #[error("the document does not say where the API is: {0} (--base-url https://…)")]
-    Server(String),
-    /// There is no scheme that can be used.
-    #[error(
-        "the document names no security scheme that can be used; say how requests are authenticated: --auth none, bearer, basic, header:NAME or query:NAME{0}"
-    )]
-    Auth(String),
-    /// Nothing is left to import.
-    #[error("no operation can be imported{0}")]
-    Nothing(String),
-    /// The folder has a toolkit of another origin.
-    #[error("the folder has a toolkit that was not imported, and stays as it is; choose another folder")]
-    NotImported,
-    /// The lock file is none.
-    #[error("the lock file cannot be read: {0}")]
-    Lock(String),
-    /// The toolkit's files would be refused. This is a fault of the import, or of what was changed by hand.
-    #[error("the toolkit would be refused:\n{0}")]
-    Refused(String),
 }
 
 /// Makes a toolkit of a document. `previous` are the texts of an earlier import into the same folder: names stay, and
@@ -404,144 +369,3 @@ fn next_version(earlier: &str, date: &str) -> String {
         _ => format!("{date}_00"),
     }
 }
-
-/// The base URL: the one of the options, the document's, or the one that most operations have.
-fn base(document: &Document, options: &Options, wanted: &[Operation<'_>]) -> Result<Base, ImportError> {
-    if let Some(url) = &options.base_url {
-        return server::of_template(url.trim_end_matches('/')).map_err(ImportError::Server);
-    }
-    let source = options.source_url.as_ref();
-    let servers = document.root.get("servers").and_then(Value::as_array).filter(|servers| !servers.is_empty());
-    if let Some(servers) = servers {
-        return server::base(servers, source).map_err(ImportError::Server);
-    }
-    let mut counts: BTreeMap<String, (usize, Base)> = BTreeMap::new();
-    for servers in wanted.iter().filter_map(|operation| operation.servers) {
-        if let Ok(base) = server::base(servers, source) {
-            counts.entry(base.url.clone()).or_insert((0, base)).0 += 1;
-        }
-    }
-    match counts.into_values().max_by_key(|(count, _)| *count) {
-        Some((_, base)) => Ok(base),
-        // The default of the standard is the place of the document.
-        None => server::base(&[json!({ "url": "/" })], source).map_err(ImportError::Server),
-    }
-}
-
-/// Hosts and paths that operations need.
-struct Places<'b> {
-    base: &'b Base,
-    hosts: Vec<String>,
-    paths: Vec<String>,
-}
-
-impl Places<'_> {
-    /// The path of an operation below the base URL, or its URL.
-    fn endpoint(
-        &mut self,
-        document: &Document,
-        options: &Options,
-        operation: &Operation<'_>,
-    ) -> Result<String, String> {
-        let path = format!("/{}", operation.path.trim_start_matches('/'));
-        let Some(servers) = operation.servers else { return Ok(path) };
-        let root = document.root.get("servers").and_then(Value::as_array);
-        if root == Some(servers) {
-            return Ok(path);
-        }
-        let own = match server::base(servers, options.source_url.as_ref()) {
-            // The given one stands for a server that stands for another one.
-            Err(_) if options.base_url.is_some() => return Ok(path),
-            own => own?,
-        };
-        let is_root = root.is_some_and(|root| {
-            root.iter().any(|server| {
-                server::base(std::slice::from_ref(server), options.source_url.as_ref())
-                    .is_ok_and(|base| base.url == own.url)
-            })
-        });
-        if own.url == self.base.url || is_root && options.base_url.is_some() {
-            return Ok(path);
-        }
-        if own.host.contains('{') || own.url.contains('{') {
-            return Err(format!("its own server {} has a variable", own.url));
-        }
-        if own.host == self.base.host {
-            self.allow_path(&own, &path)?;
-        } else if !self.hosts.contains(&own.host) {
-            self.hosts.push(own.host.clone());
-        }
-        Ok(format!("{}{path}", own.url))
-    }
-
-    /// Allows a path of the base URL's host that is not below the base URL.
-    fn allow_path(&mut self, own: &Base, path: &str) -> Result<(), String> {
-        let path_of = |url: &str| {
-            url.split_once("://")
-                .and_then(|(_, rest)| rest.find('/').map(|at| rest[at..].to_owned()))
-                .unwrap_or_default()
-        };
-        let (base, own_path) = (path_of(&self.base.url), path_of(&own.url));
-        let is_below = |path: &str, prefix: &str| path == prefix || path.starts_with(&format!("{prefix}/"));
-        let own_url = format!("{own_path}{path}");
-        if is_below(&own_url, &base) || self.paths.iter().any(|known| is_below(&own_url, known)) {
-            return Ok(());
-        }
-        let first = own_url.split('/').nth(1).filter(|segment| !segment.is_empty() && !segment.contains(['{', '?']));
-        let allowed = if own_path.is_empty() { first.map(|segment| format!("/{segment}")) } else { Some(own_path) };
-        match allowed.filter(|_| !base.contains('{')) {
-            Some(allowed) => {
-                self.paths.push(allowed);
-                Ok(())
-            }
-            None => Err(format!("its own server {} is the base URL's host without its path", own.url)),
-        }
-    }
-}
-
-fn toolkit_keys(
-    document: &Document,
-    options: &Options,
-    base: &Base,
-    (hosts, paths): (&[String], &[String]),
-    security: &Security,
-) -> Map<String, Value> {
-    let text = |pointer: &str| document.root.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let title = clip(&clean(text("/info/title")), 60);
-    let name = options.name.clone().unwrap_or(title);
-    let name = if name.trim().is_empty() { options.slug.clone() } else { name };
-    let wording = clip(first_sentence(&clean(text("/info/description"))), 200);
-    let description = if wording.is_empty() { format!("The API of {name}.") } else { sentence(&wording) };
-    let page = |url: &str| url.starts_with("https://") && url::Url::parse(url).is_ok();
-    let mut keys = Map::new();
-    let mut put = |key: &str, value: Value| drop(keys.insert(key.to_owned(), value));
-    put("slug", options.slug.as_str().into());
-    put("name", name.into());
-    put("description", description.into());
-    put("categories", json!(["other"]));
-    put("color", "#475569".into());
-    put("version", format!("{}_00", options.date).into());
-    put("base_url", base.url.as_str().into());
-    put("hosts", json!(hosts));
-    if !paths.is_empty() {
-        put("paths", json!(paths));
-    }
-    if page(text("/externalDocs/url")) {
-        put("auth_guide_url", text("/externalDocs/url").into());
-    }
-    if page(&options.source) {
-        put("sources", json!([options.source]));
-    }
-    let made = format!("Made from {}; nothing was tried with the provider.", self::title(document));
-    put("unverified", json!([made]));
-    if !base.fields.is_empty() {
-        put("fields", json!(base.fields));
-    }
-    for (name, table) in &security.tables {
-        put(name, table.clone());
-    }
-    keys
-}
-
-// The limit of names leaves room for words after the longest slug.
-const _: () = assert!(MAX_SLUG + 20 < MAX_NAME);

@@ -160,8 +160,8 @@ mod tests {
     fn a_long_name_loses_fillers_then_vowels_then_its_end() {
         let long = "createTheConfigurationOfTheOrganizationForTheRepositoryOfTheUser";
         assert_eq!(named(long), "ACME_CREATE_CONFIGURATION_ORGANIZATION_REPOSITORY_USER");
-        let longer = "createTheConfigurationOfTheOrganizationForTheRepositoryEnvironment";
-        assert_eq!(named(longer), "ACME_CREATE_CONFIGURATION_RGNZTN_REPOSITORY_ENVIRONMENT");
+        let longer = "createTheConfigurationOfTheOrganizationForTheRepositoryEnvironmentVariables";
+        assert_eq!(named(longer), "ACME_CREATE_CNFGRTN_ORGNZTN_REPOSITORY_ENVIRONMENT_VARIABLES");
         let longest = "word ".repeat(40);
         let name = named(&format!("{longest}x y z {}", "w ".repeat(90)));
         assert!(name.len() <= MAX_NAME && name.starts_with("ACME_W"), "{name}");

@@ -84,9 +84,9 @@ fn slot(term: &str, indexes: &[&Index]) -> Slot {
     let synonyms = vocabulary().synonyms(term);
     let mut terms = vec![(term.to_owned(), 1.0)];
     terms.extend(synonyms.iter().map(|synonym| (synonym.clone(), SYNONYM)));
-    if synonyms.is_empty() && !is_known(term, indexes) {
+    if !terms.iter().any(|(term, _)| is_known(term, indexes)) {
         terms.extend(longer(term, indexes).into_iter().map(|longer| (longer, INCOMPLETE)));
-        if terms.len() == 1 {
+        if terms.len() == 1 + synonyms.len() {
             terms.extend(similar(term, indexes).map(|similar| (similar, MISSPELT)));
         }
     }

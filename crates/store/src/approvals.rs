@@ -199,14 +199,17 @@ impl Store {
         self.one(select!("WHERE project_id = $1 AND id = $2"), &[project.into(), id.into()], read).await
     }
 
-    /// The newest approval of a call, however it stands.
+    /// The open approval of a call, or else the newest, however it stands.
     pub async fn approval_of_call(
         &self,
         project: &ProjectId,
         session: &SessionId,
         digest: &[u8],
     ) -> Result<Option<ApprovalRow>, ReadError> {
-        let newest = select!("WHERE project_id = $1 AND session_id = $2 AND digest = $3 ORDER BY id DESC LIMIT 1");
+        let newest = select!(
+            "WHERE project_id = $1 AND session_id = $2 AND digest = $3
+             ORDER BY state IN ('pending', 'approved') DESC, id DESC LIMIT 1"
+        );
         self.one(newest, &[project.into(), session.into(), digest.to_vec().into()], read).await
     }
 

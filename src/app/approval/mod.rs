@@ -127,7 +127,7 @@ impl Approvals {
         Self { core, ring }
     }
 
-    /// Whether a call may be made by a rule of the policy. Asks if nobody was asked yet.
+    /// Whether a call may be made by a rule of the policy. Asks if no person was asked yet.
     ///
     /// # Errors
     /// The policy never allows the call, or the database does not respond.

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 type User = (ProjectId, String);
 
-/// Wakes those that wait for a user's accounts. A user whom nobody waits for takes no memory.
+/// Wakes those that wait for a user's accounts. A user takes no memory unless a call waits for them.
 #[derive(Debug, Default)]
 pub struct ConnectionWaiters(Mutex<HashMap<User, Arc<Notify>>>);
 

@@ -28,12 +28,12 @@ pub(super) struct RawCall {
 struct Parameter {
     name: String,
     value: String,
-    r#type: Place,
+    r#type: ParameterKind,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-enum Place {
+enum ParameterKind {
     Header,
     Query,
 }
@@ -72,13 +72,13 @@ impl RawCall {
                 content_type: "application/json".to_owned(),
             }),
         };
-        let of_place = |wanted: Place| {
+        let of_kind = |wanted: ParameterKind| {
             let parameters = self.parameters.iter().filter(move |parameter| parameter.r#type == wanted);
             parameters.map(|parameter| (parameter.name.clone(), parameter.value.clone())).collect()
         };
         Ok(ProxyRequest {
-            headers: of_place(Place::Header),
-            query: of_place(Place::Query),
+            headers: of_kind(ParameterKind::Header),
+            query: of_kind(ParameterKind::Query),
             toolkit: self.toolkit_slug,
             endpoint: self.endpoint,
             method,

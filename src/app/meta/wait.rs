@@ -37,20 +37,20 @@ enum Mode {
     All,
 }
 
-/// How the connection of a toolkit stands.
-struct Standing {
+/// The connection of a toolkit.
+struct ConnectionState {
     status: &'static str,
     account: Option<AccountRow>,
 }
 
-impl Standing {
+impl ConnectionState {
     fn is_settled(&self) -> bool {
         matches!(self.status, "ACTIVE" | "FAILED")
     }
 }
 
 impl MetaTools {
-    /// How the toolkits' connections stand: as soon as one of them, or all, are connected or have failed, or when the
+    /// The toolkits' connections: as soon as one of them, or all, are connected or have failed, or when the
     /// time is up.
     pub(super) async fn wait_for_connections(&self, session: &Session, wanted: &WaitForConnections) -> Result<Data> {
         let slugs = distinct(&wanted.toolkits);
@@ -61,14 +61,14 @@ impl MetaTools {
         loop {
             // Before the database is read, so that no change between is missed.
             let change = waiting.change();
-            let standings = self.standings(session, &toolkits).await?;
-            let mut settled = standings.iter().map(|(_, standing)| standing.is_settled());
+            let states = self.states(session, &toolkits).await?;
+            let mut settled = states.iter().map(|(_, state)| state.is_settled());
             let is_over = match wanted.mode {
                 Mode::Any => settled.any(|is_settled| is_settled),
                 Mode::All => settled.all(|is_settled| is_settled),
             };
             if is_over || Instant::now() >= until || self.core.stopping.is_cancelled() {
-                return Ok(data(session, is_over, &standings));
+                return Ok(data(session, is_over, &states));
             }
             tokio::select! {
                 _ = timeout(RECHECK, change) => {}
@@ -78,10 +78,14 @@ impl MetaTools {
         }
     }
 
-    async fn standings<'t>(&self, session: &Session, toolkits: &'t [Arc<Toolkit>]) -> Result<Vec<(&'t str, Standing)>> {
+    async fn states<'t>(
+        &self,
+        session: &Session,
+        toolkits: &'t [Arc<Toolkit>],
+    ) -> Result<Vec<(&'t str, ConnectionState)>> {
         let wanted: Vec<&Arc<Toolkit>> = toolkits.iter().collect();
         let mut accounts = self.sessions.default_accounts(session, &wanted).await?;
-        let mut standings = Vec::with_capacity(toolkits.len());
+        let mut states = Vec::with_capacity(toolkits.len());
         for toolkit in toolkits {
             let account = match accounts.remove(&toolkit.slug) {
                 Some(account) => Some(account),
@@ -94,9 +98,9 @@ impl MetaTools {
                 Some(account) if account.status.is_connecting() => "INITIATED",
                 Some(_) => "FAILED",
             };
-            standings.push((toolkit.slug.as_str(), Standing { status, account }));
+            states.push((toolkit.slug.as_str(), ConnectionState { status, account }));
         }
-        Ok(standings)
+        Ok(states)
     }
 
     /// The account that the user is connecting, or did not connect.
@@ -110,9 +114,9 @@ impl MetaTools {
     }
 }
 
-fn data(session: &Session, is_over: bool, standings: &[(&str, Standing)]) -> Data {
+fn data(session: &Session, is_over: bool, states: &[(&str, ConnectionState)]) -> Data {
     let results: Map<String, Value> =
-        standings.iter().map(|(slug, standing)| ((*slug).to_owned(), result(slug, standing))).collect();
+        states.iter().map(|(slug, state)| ((*slug).to_owned(), result(slug, state))).collect();
     let message = if is_over {
         "The wait is over: see the status of each app."
     } else {
@@ -121,18 +125,18 @@ fn data(session: &Session, is_over: bool, standings: &[(&str, Standing)]) -> Dat
     members(json!({ "message": message, "results": results, "session": session_view(session) }))
 }
 
-fn result(slug: &str, standing: &Standing) -> Value {
+fn result(slug: &str, state: &ConnectionState) -> Value {
     let mut result = json!({
         "toolkit": slug,
-        "status": standing.status,
-        "has_active_connection": standing.status == "ACTIVE",
+        "status": state.status,
+        "has_active_connection": state.status == "ACTIVE",
     });
-    if let Some(account) = &standing.account {
+    if let Some(account) = &state.account {
         result["connected_account_id"] = account.id.as_str().into();
         result["auth_config_id"] = account.auth_config_id.as_str().into();
         result["created_at"] = iso(account.created_at).into();
         result["current_user_info"] = user_info(account);
-        if let Some(reason) = account.status_reason.as_ref().filter(|_| standing.status == "FAILED") {
+        if let Some(reason) = account.status_reason.as_ref().filter(|_| state.status == "FAILED") {
             result["error_message"] = reason.to_string().into();
         }
     }

@@ -334,4 +334,21 @@ mod tests {
         let report = report_of(&toolkit, 200, &[("x-calls", "32/40")]);
         assert_eq!((report.limit, report.remaining, report.refill), (Some(40), Some(8), Some(2)));
     }
+
+    #[test]
+    fn a_toolkit_names_each_header_of_a_limit() {
+        let mut toolkit = Toolkit::clone(switchboard_catalog::Catalog::builtin().get("github").unwrap());
+        toolkit.limit_headers = Some(LimitHeaders {
+            used: None,
+            refill: None,
+            limit: Some("x-max".to_owned()),
+            remaining: Some("x-left".to_owned()),
+            reset: Some("x-end".to_owned()),
+            reset_unit: RateLimitUnit::Epoch,
+            window: Some(60),
+        });
+        let report = report_of(&toolkit, 200, &[("x-max", "100"), ("x-left", "7"), ("x-end", "1795000030")]);
+        assert_eq!((report.limit, report.remaining), (Some(100), Some(7)));
+        assert_eq!((report.resets_in, report.window), (Some(Duration::from_secs(30)), Some(Duration::from_secs(60))));
+    }
 }

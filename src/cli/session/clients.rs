@@ -14,8 +14,8 @@ pub(super) enum Client {
     Cursor,
     /// Visual Studio Code.
     Vscode,
-    /// The Agents SDK of `OpenAI`, for Python.
-    OpenaiAgents,
+    /// The Agents SDK, for Python.
+    AgentsSdk,
     /// `LangChain`, for Python.
     Langchain,
 }
@@ -33,7 +33,7 @@ impl Client {
             Self::ClaudeDesktop => "claude-desktop",
             Self::Cursor => "cursor",
             Self::Vscode => "vscode",
-            Self::OpenaiAgents => "openai-agents",
+            Self::AgentsSdk => "agents-sdk",
             Self::Langchain => "langchain",
         }
     }
@@ -45,7 +45,7 @@ impl Client {
             Self::ClaudeDesktop => "Claude Desktop: claude_desktop_config.json",
             Self::Cursor => "Cursor: .cursor/mcp.json",
             Self::Vscode => "Visual Studio Code: .vscode/mcp.json",
-            Self::OpenaiAgents => "OpenAI Agents SDK (Python)",
+            Self::AgentsSdk => "Agents SDK (Python)",
             Self::Langchain => "LangChain (Python, langchain-mcp-adapters)",
         }
     }
@@ -67,7 +67,7 @@ impl Client {
             Self::Vscode => {
                 pretty(json!({ "servers": { "switchboard": { "type": "http", "url": url, "headers": headers } } }))
             }
-            Self::OpenaiAgents => format!(
+            Self::AgentsSdk => format!(
                 "from agents.mcp import MCPServerStreamableHttp\n\n\
                  server = MCPServerStreamableHttp(params={{\"url\": \"{url}\", \"headers\": {headers}}})"
             ),

@@ -101,6 +101,8 @@ fn requests() -> Vec<(Kind, &'static str, String, Value)> {
             json!({ "slug": "COMPOSIO_MANAGE_CONNECTIONS", "arguments": { "toolkits": ["sandbox"] } }),
         ),
         (Session, "GET", "/tool_router/session/{ID}/approvals".to_owned(), Value::Null),
+        (Session, "GET", "/tool_router/session/{ID}/approvals/own".to_owned(), Value::Null),
+        (Session, "POST", "/tool_router/session/{ID}/approvals/own".to_owned(), json!({ "decision": "approve" })),
         (
             Session,
             "POST",
@@ -278,6 +280,7 @@ fn template(path: &str) -> String {
     let parts = path.split('/').map(|part| match part {
         "{ID}" | "{SESSION}" | "{id}" | "{session_id}" => "{}",
         "{mount_id}" => "files",
+        "{approval_id}" => "own",
         other => other,
     });
     parts.collect::<Vec<&str>>().join("/")
@@ -302,8 +305,13 @@ async fn the_same_requests_work_with_the_project_s_own_ids() {
             continue;
         }
         assert!((200..300).contains(&reply.status), "{method} {path}: {}", reply.text());
+        if path.ends_with("/approvals/own") {
+            // The session is found; it has asked for no approval.
+            reply.expect_error(404, "ToolRouterV2_ApprovalNotFound");
+            continue;
+        }
         if path.ends_with("/{ID}/approvals") {
-            // Nobody was asked.
+            // There are none.
             continue;
         }
         if path.ends_with("/{ID}/tools") {

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::help::{auth_config, connect_key, finish, text, with_upstream};
+use super::meta_tools::META_TOOLS;
 use crate::support::http::Api;
 use crate::support::server::TestServer;
 
@@ -23,7 +24,7 @@ async fn a_session_with_only_a_user_shows_every_default() {
         "session_id": id,
         // Same origin as the API, or the SDKs refuse to talk to it.
         "mcp": { "type": "http", "url": format!("{}/tool_router/{id}/mcp", server.url) },
-        "tool_router_tools": [],
+        "tool_router_tools": META_TOOLS,
         "config": {
             "user_id": "user-1",
             "manage_connections": {

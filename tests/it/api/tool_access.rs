@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::help::{Upstream, auth_config, finish, on_session, proxy, sql, text};
+use super::meta_tools::META_TOOLS;
 use super::tools::{run, with_tools};
 use crate::support::http::{Api, Reply};
 use crate::support::server::TestServer;
@@ -69,7 +70,9 @@ impl World {
     }
 
     async fn preloaded(&self) -> Vec<String> {
-        self.listed(&format!("/tool_router/session/{}/tools", self.session)).await
+        let mut listed = self.listed(&format!("/tool_router/session/{}/tools", self.session)).await;
+        assert_eq!(listed.split_off(listed.len() - META_TOOLS.len()), META_TOOLS);
+        listed
     }
 
     async fn listed(&self, path: &str) -> Vec<String> {

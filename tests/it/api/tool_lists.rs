@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::help::{KEY, connect_key, finish, text};
+use super::meta_tools::META_TOOLS;
 use super::tools::with_tools;
 use crate::support::http::Api;
 
@@ -82,7 +83,8 @@ async fn a_session_lists_the_preloaded_tools_that_it_may_use() {
         let mut body = json!({ "user_id": "u" });
         body.as_object_mut().unwrap().extend(policy.as_object().unwrap().clone());
         let session = text(&api.post("/tool_router/session", &body).await.expect(201), "session_id");
-        assert_eq!(slugs(api, &format!("/tool_router/session/{session}/tools?limit=500")).await, expected, "{policy}");
+        let all = [expected, META_TOOLS.to_vec()].concat();
+        assert_eq!(slugs(api, &format!("/tool_router/session/{session}/tools?limit=500")).await, all, "{policy}");
     }
 }
 

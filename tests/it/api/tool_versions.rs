@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::help::{TOOLS, Upstream, connect_key, http, on_session, sql, text};
+use super::meta_tools::META_TOOLS;
 use super::tools::{run, with_tools};
 use crate::support::server::TestServer;
 
@@ -73,7 +74,7 @@ async fn a_session_keeps_its_tools_until_it_asks_for_others() {
     upstream.play(http("200 OK", "content-type: application/json\r\n", b"[]"));
     let session_id = session(&server).await;
     let before = list(&server, &session_id).await;
-    assert_eq!(named(&before).len(), 3);
+    assert_eq!(named(&before).len(), 3 + META_TOOLS.len());
 
     edit(&server, &toolkit(&upstream, NEW), &new_tools());
     assert_eq!(list(&server, &session_id).await, before, "the same bytes");
@@ -183,7 +184,7 @@ async fn a_withdrawn_version_is_neither_listed_nor_run() {
     let changelog = api.get("/toolkits/changelog").await.text();
     assert!(changelog.contains(&format!("Withdrawn: It deleted too much. Use version {NEW}.")), "{changelog}");
     ask_for(&server, &session_id, json!({ "up": NEW })).await.expect(200);
-    assert_eq!(named(&list(&server, &session_id).await).len(), 3);
+    assert_eq!(named(&list(&server, &session_id).await).len(), 3 + META_TOOLS.len());
 
     // Only one of its tools is concerned.
     edit(&server, &withdrawn("tools = [\"UP_DELETE_NOTE\"]\n"), &new_tools());

@@ -11,6 +11,7 @@ use super::echo::{API_KEY, Echo};
 use crate::support::documents::read;
 use crate::support::http::Api;
 use crate::support::process::{Dev, PROGRAM, run};
+use crate::support::wait::until;
 
 /// The blocks of the guide's first section, by their kind.
 fn guide(kind: &str) -> String {
@@ -279,7 +280,12 @@ async fn a_call_an_account_and_a_link_are_explained() {
     let made = api.post("/tools/execute/ACME_CREATE_ANVIL", &body).await.expect(200);
     let log = made["log_id"].as_str().unwrap();
     let explain = |arguments: &[&str]| with_key(&dev.url, &key, &[&["explain"], arguments].concat());
-    let (code, printed, said) = explain(&[log]);
+    // The end of a call is written within a second.
+    let (code, printed, said) = until("the end of the call", async || {
+        let told = explain(&[log]);
+        if told.1.contains("is being made") { Err(told.1) } else { Ok(told) }
+    })
+    .await;
     assert_eq!((code, said.as_str()), (Some(0), ""));
     for expected in [
         "The call of ACME_CREATE_ANVIL (version 20261122_00 of acme) did what it does.\n\n",

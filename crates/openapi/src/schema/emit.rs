@@ -1,13 +1,19 @@
 //! Writes schemas within the profile that every vendor of models accepts.
 
+mod notes;
+mod parts;
+mod scalars;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::notes::{any_value, is_name};
+use self::notes::{default_note, describe, size, values_note};
+use self::parts::{add_parts, combined};
 use super::flat::{Additional, Fail, Flat, Flattener, Kind, Node};
-use super::merge;
 use crate::reference::Document;
-use crate::text::{clean, clip, described, sentence};
+use crate::text::{clean, clip, described};
 
 /// Maximum depth of schemas; that of an argument is 1.
 const MAX_DEPTH: usize = 6;
@@ -288,57 +294,6 @@ impl<'d> Emitter<'d> {
         Ok(schema)
     }
 
-    fn text(&self, flat: &Flat<'d>, notes: &mut Vec<String>) -> Map<String, Value> {
-        let mut schema = Map::from_iter([("type".to_owned(), "string".into())]);
-        if self.direction == Direction::Output {
-            values_note(flat, notes);
-            return schema;
-        }
-        if let Some(values) = &flat.values {
-            let texts: Option<Vec<&str>> =
-                values.iter().map(|value| value.as_str().filter(|text| !text.is_empty())).collect();
-            let (count, length) = MAX_ENUM;
-            match texts {
-                Some(texts) if texts.len() <= count && texts.iter().map(|text| text.len()).sum::<usize>() <= length => {
-                    schema.insert("enum".to_owned(), json!(texts));
-                }
-                _ => values_note(flat, notes),
-            }
-            return schema;
-        }
-        match flat.format {
-            Some(format) if FORMATS.contains(&format) => drop(schema.insert("format".to_owned(), format.into())),
-            Some("byte") => notes.push("Base64.".to_owned()),
-            Some(format) if !PLAIN_FORMATS.contains(&format) && format.len() <= 40 => {
-                notes.push(format!("Format: {}.", clean(format)));
-            }
-            _ => {}
-        }
-        if let Some(pattern) = flat.pattern.filter(|pattern| is_portable(pattern)) {
-            schema.insert("pattern".to_owned(), pattern.into());
-        }
-        size(&mut schema, ("minLength", flat.min_length), ("maxLength", flat.max_length));
-        schema
-    }
-
-    fn number(&self, kind: Kind, flat: &Flat<'d>, notes: &mut Vec<String>) -> Map<String, Value> {
-        let is_whole = kind == Kind::Integer && !flat.kinds.contains(&Kind::Number);
-        let kind = if is_whole { Kind::Integer } else { Kind::Number };
-        let mut schema = Map::from_iter([("type".to_owned(), kind.name().into())]);
-        values_note(flat, notes);
-        let (least, greatest) = (flat.minimum, flat.maximum);
-        let is_range = least.zip(greatest).is_none_or(|(least, greatest)| least <= greatest);
-        if self.direction == Direction::Output || !is_range {
-            return schema;
-        }
-        for (key, bound) in [("minimum", least), ("maximum", greatest)] {
-            if let Some(bound) = bound.filter(|bound| bound.is_finite() && bound.abs() < MAX_EXACT) {
-                schema.insert(key.to_owned(), number(bound));
-            }
-        }
-        schema
-    }
-
     fn list(&mut self, flat: &Flat<'d>, own: &[&'d str], at: &At<'d>) -> Result<Map<String, Value>, Fail> {
         let inner = at.deeper(own);
         let any_item = || any_value(inner.depth, inner.alternatives);
@@ -433,171 +388,4 @@ impl<'d> Emitter<'d> {
             None => Ok(is_open.then_some(Value::Bool(true))),
         }
     }
-}
-
-/// Adds the types of an option.
-fn add_parts<'d>(by_kind: &mut BTreeMap<Kind, Flat<'d>>, option: Flat<'d>) {
-    let kinds: Vec<Kind> = option.kinds.iter().copied().collect();
-    let mut option = option;
-    // Some documents list numbers for texts.
-    option.values =
-        option.values.filter(|values| kinds.iter().any(|kind| values.iter().any(|value| is_of(*kind, value))));
-    let Some((last, others)) = kinds.split_last() else { return };
-    for kind in others {
-        add_part(by_kind, *kind, option.clone());
-    }
-    add_part(by_kind, *last, option);
-}
-
-fn is_of(kind: Kind, value: &Value) -> bool {
-    match kind {
-        Kind::String => value.is_string(),
-        Kind::Integer => value.is_i64() || value.is_u64(),
-        Kind::Number => value.is_number(),
-        Kind::Boolean => value.is_boolean(),
-        Kind::Object => value.is_object(),
-        Kind::Array => value.is_array(),
-    }
-}
-
-/// Adds one type of an option.
-fn add_part<'d>(by_kind: &mut BTreeMap<Kind, Flat<'d>>, kind: Kind, mut part: Flat<'d>) {
-    part.kinds = [kind].into();
-    if let Some(values) = &mut part.values {
-        values.retain(|value| is_of(kind, value));
-        if values.is_empty() {
-            return;
-        }
-    }
-    // Whole numbers are numbers, too.
-    let slot = if matches!(kind, Kind::Integer | Kind::Number) { Kind::Integer } else { kind };
-    let joined = match by_kind.remove(&slot) {
-        Some(known) => merge::either(known, part),
-        None => part,
-    };
-    by_kind.insert(slot, joined);
-}
-
-/// Each option with each branch; without branches that contradict it.
-fn combined<'d>(options: &[Flat<'d>], branches: Vec<Flat<'d>>) -> Result<Vec<Flat<'d>>, Fail> {
-    // Nothing but null was left.
-    if branches.is_empty() {
-        return if options.iter().all(|option| option.kinds.is_empty()) {
-            Err(Fail::Never)
-        } else {
-            Ok(options.to_vec())
-        };
-    }
-    let branches = if options.len() * branches.len() > MAX_OPTIONS { joined(branches) } else { branches };
-    let mut combined = Vec::with_capacity(options.len() * branches.len());
-    for option in options {
-        for branch in &branches {
-            match merge::both(option.clone(), branch.clone()) {
-                Ok(both) => combined.push(both),
-                Err(Fail::Never) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    if combined.is_empty() { Err(Fail::Never) } else { Ok(combined) }
-}
-
-/// One schema for each type that branches allow.
-fn joined(branches: Vec<Flat<'_>>) -> Vec<Flat<'_>> {
-    let mut by_kind = BTreeMap::new();
-    for branch in branches {
-        if branch.kinds.is_empty() {
-            return vec![Flat::default()];
-        }
-        add_parts(&mut by_kind, branch);
-    }
-    by_kind.into_values().collect()
-}
-
-/// Any value, in as many forms as there is room for.
-pub(crate) fn any_value(depth: usize, alternatives: usize) -> Option<Map<String, Value>> {
-    if depth >= MAX_DEPTH || alternatives >= MAX_ALTERNATIVES {
-        return None;
-    }
-    let mut options: Vec<Value> = ["string", "number", "boolean"].iter().map(|kind| json!({ "type": kind })).collect();
-    options.push(free_object().into());
-    if depth + 2 <= MAX_DEPTH {
-        let items = if alternatives == 0 { any_value(depth + 2, alternatives + 1) } else { None };
-        options.push(json!({ "type": "array", "items": items.unwrap_or_else(free_object) }));
-    }
-    Some(Map::from_iter([("anyOf".to_owned(), options.into())]))
-}
-
-/// Adds a description of what a schema and notes say.
-fn describe(schema: &mut Map<String, Value>, flat: &Flat<'_>, notes: &[String]) {
-    let wording = flat.description.map(clean).unwrap_or_default();
-    let notes = clip(&notes.join(" "), 140);
-    let room = MAX_DESCRIPTION - if notes.is_empty() { 0 } else { notes.chars().count() + 1 };
-    let wording = sentence(&clip(&wording, room - 1));
-    let text = [wording, notes].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
-    if !text.is_empty() {
-        schema.insert("description".to_owned(), text.into());
-    }
-}
-
-/// Says the allowed values, where `enum` cannot.
-fn values_note(flat: &Flat<'_>, notes: &mut Vec<String>) {
-    let Some(values) = &flat.values else { return };
-    let shown = values.iter().filter(|value| !value.is_object() && !value.is_array()).take(12);
-    let shown: Vec<String> = shown.map(|value| value.as_str().map_or_else(|| value.to_string(), clean)).collect();
-    let shown: Vec<String> =
-        shown.into_iter().map(|text| if text.is_empty() { "\"\"".to_owned() } else { text }).collect();
-    if !shown.is_empty() {
-        let more = if values.len() > shown.len() { ", …" } else { "" };
-        notes.push(format!("One of {}{more}.", clip(&shown.join(", "), 110)));
-    }
-}
-
-/// Says the default and, for a short description, an example. A default that is a keyword would be sent with each call.
-fn default_note(flat: &Flat<'_>, notes: &mut Vec<String>) {
-    let wording = flat.description.unwrap_or_default();
-    let scalar = |value: &Value| match value {
-        Value::String(text) if !text.is_empty() && text.len() <= 40 => Some(clean(text)),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        _ => None,
-    };
-    match flat.default.and_then(scalar) {
-        Some(text) if !wording.to_ascii_lowercase().contains("default") => notes.push(format!("Default: {text}.")),
-        _ => {}
-    }
-    let has_example = wording.contains("xample") || wording.contains("e.g.") || wording.chars().count() > 80;
-    if let Some(text) = flat.example.and_then(scalar).filter(|_| !has_example && flat.values.is_none()) {
-        notes.push(format!("Example: {text}."));
-    }
-}
-
-fn size(schema: &mut Map<String, Value>, least: (&str, Option<u64>), greatest: (&str, Option<u64>)) {
-    if least.1.zip(greatest.1).is_some_and(|(least, greatest)| least > greatest) {
-        return;
-    }
-    for (key, size) in [least, greatest] {
-        // Sizes that restrict nothing only cost.
-        if let Some(size) = size.filter(|size| *size > 0 && *size < 1_000_000) {
-            schema.insert(key.to_owned(), size.into());
-        }
-    }
-    // An empty value may be all that is allowed.
-    if greatest.1 == Some(0) {
-        schema.insert(greatest.0.to_owned(), 0.into());
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "it has no fraction and is small")]
-fn number(bound: f64) -> Value {
-    if bound.fract() == 0.0 { (bound as i64).into() } else { json!(bound) }
-}
-
-/// Whether a pattern is checked alike everywhere.
-fn is_portable(pattern: &str) -> bool {
-    pattern.len() <= 256 && !pattern.contains("(?") && regex_lite::Regex::new(pattern).is_ok()
-}
-
-/// Whether a nested property may have this name.
-pub(crate) fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }

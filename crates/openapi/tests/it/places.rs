@@ -165,7 +165,10 @@ fn forms_and_parts_are_written_by_their_encoding() {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     let file = &self::schema(parts.tool())["properties"]["file"];
-    assert_eq!(*file, json!({ "type": "string", "description": "What to send", "file_uploadable": true }));
+    assert_eq!(
+        *file,
+        json!({ "type": "string", "title": "File", "description": "What to send", "file_uploadable": true })
+    );
 }
 
 #[test]

@@ -8,7 +8,23 @@ use serde_json::Value;
 use crate::support::tools::root;
 
 /// Proven by other tests, in the file that is named.
-const ELSEWHERE: [(&str, &str); 29] = [
+const ELSEWHERE: [(&str, &str); 45] = [
+    ("LimitHeaders.limit", "src/app/provider_limits/headers.rs"),
+    ("LimitHeaders.refill", "tests/it/api/provider_limits.rs"),
+    ("LimitHeaders.remaining", "src/app/provider_limits/headers.rs"),
+    ("LimitHeaders.reset", "src/app/provider_limits/headers.rs"),
+    ("LimitHeaders.reset_unit", "src/app/provider_limits/headers.rs"),
+    ("LimitHeaders.used", "tests/it/api/provider_limits.rs"),
+    ("LimitHeaders.window", "src/app/provider_limits/headers.rs"),
+    ("Toolkit.changelog", "tests/it/api/tool_versions.rs"),
+    ("Toolkit.limit_headers", "tests/it/api/provider_limits.rs"),
+    ("Toolkit.withdrawn", "tests/it/api/tool_versions.rs"),
+    ("VersionNote.text", "tests/it/api/tool_versions.rs"),
+    ("VersionNote.version", "tests/it/api/tool_versions.rs"),
+    ("Withdrawn.reason", "tests/it/api/tool_versions.rs"),
+    ("Withdrawn.replacement", "crates/catalog/tests/broken.rs"),
+    ("Withdrawn.tools", "tests/it/api/tool_versions.rs"),
+    ("Withdrawn.version", "tests/it/api/tool_versions.rs"),
     ("Toolkit.paths", "tests/it/api/proxy_endpoints.rs"),
     ("Identity.scopes", "tests/it/connect/least_scopes.rs"),
     ("OAuth2.available_scopes", "tests/it/connect/least_scopes.rs"),
