@@ -82,7 +82,7 @@ pub(super) async fn execute(
         Start::Replayed(response) => return Ok(response),
         Start::Lost(row) => return Err(crate::app::call_log::outcome_unknown(&row)),
     };
-    let goes_on = key_of_parts.is_some();
+    let is_repeatable = key_of_parts.is_some();
     let work = {
         let app = Arc::clone(&app);
         let context = CallContext::of_proxy(Arc::clone(&logged));
@@ -92,7 +92,7 @@ pub(super) async fn execute(
             logged::respond(&context.call, &ToolExecution::new((&app, &session), outcome, context.call.id())).await
         }
     };
-    if goes_on {
+    if is_repeatable {
         // A repeated request gets the results, even if the caller of this one has gone.
         return app.core.tasks.spawn(work).await.map_err(Error::internal)?;
     }

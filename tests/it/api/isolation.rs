@@ -299,17 +299,17 @@ async fn the_same_requests_work_with_the_project_s_own_ids() {
             reply.expect_error(400, "ConnectedAccount_BadRequest");
             continue;
         }
+        if path.ends_with("/approvals/own") {
+            // The session is found; it has asked for no approval.
+            reply.expect_error(404, "ToolRouterV2_ApprovalNotFound");
+            continue;
+        }
         if path.ends_with("/{ID}/execute") {
             // Found, and refused by its policy.
             reply.expect_error(403, "ToolRouterV2_ToolkitNotAllowed");
             continue;
         }
         assert!((200..300).contains(&reply.status), "{method} {path}: {}", reply.text());
-        if path.ends_with("/approvals/own") {
-            // The session is found; it has asked for no approval.
-            reply.expect_error(404, "ToolRouterV2_ApprovalNotFound");
-            continue;
-        }
         if path.ends_with("/{ID}/approvals") {
             // There are none.
             continue;

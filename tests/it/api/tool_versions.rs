@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::help::{TOOLS, Upstream, connect_key, http, on_session, sql, text};
-use super::meta_tools::META_TOOLS;
 use super::tools::{run, with_tools};
 use crate::support::server::TestServer;
 
@@ -55,10 +54,12 @@ async fn list(server: &TestServer, session: &str) -> Vec<u8> {
     listed.body.to_vec()
 }
 
-/// Slugs and versions of a list.
+/// Slugs and versions of a list, without the meta tools.
 fn named(list: &[u8]) -> Vec<(String, String)> {
     let page: Value = serde_json::from_slice(list).unwrap();
-    page["items"].as_array().unwrap().iter().map(|item| (text(item, "slug"), text(item, "version"))).collect()
+    let items = page["items"].as_array().unwrap().iter();
+    let tools = items.filter(|item| item["toolkit"]["slug"] != "COMPOSIO");
+    tools.map(|item| (text(item, "slug"), text(item, "version"))).collect()
 }
 
 async fn ask_for(server: &TestServer, session: &str, versions: Value) -> crate::support::http::Reply {
@@ -74,7 +75,7 @@ async fn a_session_keeps_its_tools_until_it_asks_for_others() {
     upstream.play(http("200 OK", "content-type: application/json\r\n", b"[]"));
     let session_id = session(&server).await;
     let before = list(&server, &session_id).await;
-    assert_eq!(named(&before).len(), 3 + META_TOOLS.len());
+    assert_eq!(named(&before).len(), 3);
 
     edit(&server, &toolkit(&upstream, NEW), &new_tools());
     assert_eq!(list(&server, &session_id).await, before, "the same bytes");
@@ -184,7 +185,7 @@ async fn a_withdrawn_version_is_neither_listed_nor_run() {
     let changelog = api.get("/toolkits/changelog").await.text();
     assert!(changelog.contains(&format!("Withdrawn: It deleted too much. Use version {NEW}.")), "{changelog}");
     ask_for(&server, &session_id, json!({ "up": NEW })).await.expect(200);
-    assert_eq!(named(&list(&server, &session_id).await).len(), 3 + META_TOOLS.len());
+    assert_eq!(named(&list(&server, &session_id).await).len(), 3);
 
     // Only one of its tools is concerned.
     edit(&server, &withdrawn("tools = [\"UP_DELETE_NOTE\"]\n"), &new_tools());
