@@ -85,7 +85,7 @@ impl MetaTools {
     ) -> Result<Vec<(&'t str, ConnectionState)>> {
         let wanted: Vec<&Arc<Toolkit>> = toolkits.iter().collect();
         let mut accounts = self.sessions.default_accounts(session, &wanted).await?;
-        let mut states = Vec::with_capacity(toolkits.len());
+        let mut connections = Vec::with_capacity(toolkits.len());
         for toolkit in toolkits {
             let account = match accounts.remove(&toolkit.slug) {
                 Some(account) => Some(account),
@@ -98,9 +98,9 @@ impl MetaTools {
                 Some(account) if account.status.is_connecting() => "INITIATED",
                 Some(_) => "FAILED",
             };
-            states.push((toolkit.slug.as_str(), ConnectionState { status, account }));
+            connections.push((toolkit.slug.as_str(), ConnectionState { status, account }));
         }
-        Ok(states)
+        Ok(connections)
     }
 
     /// The account that the user is connecting, or did not connect.

@@ -349,6 +349,6 @@ mod tests {
         });
         let report = report_of(&toolkit, 200, &[("x-max", "100"), ("x-left", "7"), ("x-end", "1795000030")]);
         assert_eq!((report.limit, report.remaining), (Some(100), Some(7)));
-        assert_eq!((report.resets_in, report.window), (Some(Duration::from_secs(30)), Some(Duration::from_secs(60))));
+        assert_eq!((report.resets_in, report.window), (Some(Duration::from_secs(30)), Some(Duration::from_mins(1))));
     }
 }
