@@ -32,9 +32,10 @@ fn recall(index: &ToolIndex, section: &str) -> f64 {
     for (text, slugs) in &sentences {
         assert!(slugs.iter().all(|slug| index.index.document(slug).is_some()), "{text}: {slugs:?}");
         let found = found(index, text, 5);
-        match found.iter().any(|slug| slugs.iter().any(|right| right == slug)) {
-            true => right += 1,
-            false => println!("{text}: {found:?} instead of {slugs:?}"),
+        if found.iter().any(|slug| slugs.iter().any(|right| right == slug)) {
+            right += 1;
+        } else {
+            println!("{text}: {found:?} instead of {slugs:?}");
         }
     }
     let recall = f64::from(right) / 150.0;

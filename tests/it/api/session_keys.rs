@@ -15,7 +15,7 @@ async fn session_key(server: &TestServer, session: &str) -> (String, String) {
     let app = &server.app;
     let project = app.projects.sole().await.unwrap().unwrap().id;
     let actor = switchboard::app::Actor::cli(&project);
-    let lifetime = std::time::Duration::from_secs(3_600);
+    let lifetime = std::time::Duration::from_hours(1);
     let (key, row) = app.keys.create_session_key(&actor, "mcp", &SessionId::from(session), lifetime).await.unwrap();
     (key.expose().to_owned(), row.id)
 }

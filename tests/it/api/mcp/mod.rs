@@ -90,6 +90,7 @@ impl Endpoint {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write it in place")]
 fn request(method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params })
 }

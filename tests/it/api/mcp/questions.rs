@@ -63,7 +63,8 @@ impl Stream {
         loop {
             if let Some((event, rest)) = self.read.split_once("\n\n") {
                 let data = event.lines().find_map(|line| line.strip_prefix("data: ")).map(str::to_owned);
-                self.read = rest.to_owned();
+                let rest = rest.to_owned();
+                self.read = rest;
                 match data {
                     Some(data) => return serde_json::from_str(&data).unwrap(),
                     None => continue,

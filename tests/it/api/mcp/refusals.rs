@@ -38,6 +38,9 @@ fn meta<'a>(message: &'a mut Value, key: &str) -> &'a mut Value {
     &mut message["params"]["_meta"][format!("io.modelcontextprotocol/{key}")]
 }
 
+/// A name, headers, a body, and the failure: status, code and id.
+type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, String, (u16, i64, Value));
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_wrong_gets_the_status_and_the_code_of_its_fault() {
     let server = TestServer::start().await;
@@ -52,7 +55,7 @@ async fn a_message_that_is_wrong_gets_the_status_and_the_code_of_its_fault() {
             meta.remove(&format!("io.modelcontextprotocol/{key}")).unwrap();
         }
     };
-    let cases: Vec<(&str, Vec<(&str, &str)>, String, (u16, i64, Value))> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("no JSON", all.to_vec(), "{".to_owned(), (400, -32_700, none.clone())),
         ("nothing", all.to_vec(), String::new(), (400, -32_700, none.clone())),
         ("an array", all.to_vec(), format!("[{}]", call(|_| ())), (400, -32_600, none.clone())),
