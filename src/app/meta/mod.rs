@@ -52,7 +52,7 @@ pub struct MetaOptions<'a> {
     pub is_unasked: bool,
 }
 
-/// What a meta tool did: what it returns, and for several calls the first page of nothing else.
+/// The `data` that a meta tool returns.
 type Data = Map<String, Value>;
 
 impl MetaTools {
